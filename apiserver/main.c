@@ -84,10 +84,15 @@ static int start(struct apiserver *api, const struct audit_options *audit, struc
         api->admission = admission_chain_new(admission_plugins, &o->enable_admission, &o->disable_admission);
         api->relays = relays_new();
         api->backends = backends_new();
+        if (r == 0)
+                r = admission_check_names(admission_plugins, "enable-admission-plugins", &o->enable_admission, err);
+        if (r == 0)
+                r = admission_check_names(admission_plugins, "disable-admission-plugins", &o->disable_admission, err);
         if (r == 0 && (!o->tls_cert_file || !o->tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0 && o->etcd_compaction_interval && o->etcd_compaction_interval < CX_NS_PER_S)
-                r = cx_error_set(err, -EINVAL, "--etcd-compaction-interval has to be a second at least, or 0 for never");
+                r = cx_error_set(err, -EINVAL,
+                                 "--etcd-compaction-interval has to be a second at least, or 0 for never");
         if (r == 0)
                 r = allocator_new(o, &api->allocator, err);
         if (r == 0)

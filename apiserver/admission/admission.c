@@ -29,6 +29,19 @@ struct admission_chain *admission_chain_new(const struct admission_plugin *const
         return chain;
 }
 
+int admission_check_names(const struct admission_plugin *const *plugins, const char *flag,
+                          const struct cx_strings *names, struct cx_error *err)
+{
+        for (size_t i = 0; i < names->count; i++) {
+                const struct admission_plugin *const *plugin = plugins;
+                while (*plugin && strcmp((*plugin)->name, names->items[i]) != 0)
+                        plugin++;
+                if (!*plugin)
+                        return cx_error_set(err, -EINVAL, "%s plugin \"%s\" is unknown", flag, names->items[i]);
+        }
+        return 0;
+}
+
 void admission_chain_free(struct admission_chain *chain)
 {
         if (!chain)

@@ -68,6 +68,9 @@ extern const struct admission_plugin *const admission_plugins[];
 // The plugins of the list that are on. Neither the list nor the names are copied.
 struct admission_chain *admission_chain_new(const struct admission_plugin *const *plugins,
                                             const struct cx_strings *enabled, const struct cx_strings *disabled);
+// Whether all names are of the list; -EINVAL names the flag and the one that is not.
+int admission_check_names(const struct admission_plugin *const *plugins, const char *flag,
+                          const struct cx_strings *names, struct cx_error *err) CX_CHECK;
 void admission_chain_free(struct admission_chain *chain);
 
 // ret_touched (may be NULL): a plugin was asked that may have changed the object.

@@ -10,6 +10,7 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_limit_ranger,
         &admission_service_account,
         &admission_taint_nodes,
+        &admission_always_pull_images,
         &admission_priority,
         &admission_default_toleration_seconds,
         &admission_default_storage_class,
@@ -20,6 +21,7 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_certificate_signing,
         &admission_certificate_subject,
         &admission_default_ingress_class,
+        &admission_deny_external_ips,
         &admission_resource_quota,
         NULL,
 };

@@ -19,4 +19,5 @@ extern const struct admission_plugin admission_namespace_lifecycle, admission_se
         admission_default_toleration_seconds, admission_node_restriction, admission_priority, admission_taint_nodes,
         admission_certificate_approval, admission_certificate_signing, admission_certificate_subject,
         admission_limit_ranger, admission_resource_quota, admission_default_storage_class, admission_storage_protection,
-        admission_claim_resize, admission_default_ingress_class;
+        admission_claim_resize, admission_default_ingress_class, admission_always_pull_images,
+        admission_deny_external_ips;

@@ -5,6 +5,8 @@
 
 #include "apiserver/audit/event.h"
 #include "apiserver/audit/sink.h"
+#include "apiserver/request/query.h"
+#include "libcommon/api/selector.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/metrics.h"
 #include "libcommon/base/random.h"
@@ -29,6 +31,18 @@ static bool is_long_running(const struct request_info *info)
                 if (strcmp(info->subresource, parts[i]) == 0)
                         return true;
         return cx_streq(info->verb, "watch");
+}
+
+// The name that a list or watch is narrowed to, for which it counts as a request for one object. NULL: none. Owned by the caller.
+static char *selected_by(const struct call *call)
+{
+        const char *text = cx_http_query(call->request, "fieldSelector");
+        bool reads = cx_streq(call->info.verb, "list") || cx_streq(call->info.verb, "watch");
+        CX_SELECTOR selector = CX_SELECTOR_INIT;
+        if (!text || !reads || *call->info.name || cx_selector_parse_fields(text, &selector, NULL) < 0)
+                return NULL;
+        const char *name = query_selected_name(&selector);
+        return *name ? cx_strdup(name) : NULL;
 }
 
 // The client's, when it is one that can be told in a header and a line.
@@ -110,6 +124,7 @@ bool audit_begin(struct call *call, const struct cx_error *refusal)
         const struct request_info *info = &call->info;
         if (!audit)
                 return false;
+        CX_CLEANUP(cx_freep) char *selected = selected_by(call);
         const struct audit_subject subject = {.user = refusal ? NULL : call->user.name,
                                               .groups = refusal ? NULL : &call->user.groups,
                                               .is_resource = info->is_resource,
@@ -118,7 +133,7 @@ bool audit_begin(struct call *call, const struct cx_error *refusal)
                                               .resource = info->resource,
                                               .subresource = info->subresource,
                                               .namespace = info->namespace,
-                                              .name = info->name,
+                                              .name = selected ? selected : info->name,
                                               .path = info->path};
         const struct audit_verdict verdict = audit_policy_judge(audit->policy, &subject);
         cx_metric_add(audit->levels, 1, audit_level_names[verdict.level]);
@@ -128,6 +143,7 @@ bool audit_begin(struct call *call, const struct cx_error *refusal)
         audited->verdict = verdict;
         audited->recorded.level = info->is_resource ? verdict.level : AUDIT_METADATA; // other paths have no objects
         audited->id = id_of(call->request);
+        audited->selected = cx_steal(&selected);
         audited->received = cx_time_now();
         audited->long_running = is_long_running(info);
         audited->failed = refusal ? attempts_of(call->request) : NULL;
@@ -158,6 +174,7 @@ void audit_end(struct call *call)
                 (void)tell(call, AUDIT_RESPONSE_COMPLETE, cx_http_response_code(call->request), false);
         recorded_release(&audited->recorded);
         free(audited->id);
+        free(audited->selected);
         free(audited->failed);
         free(audited);
         call->recorded = NULL;

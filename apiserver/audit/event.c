@@ -92,13 +92,15 @@ static void put_agent(struct cx_buf *to, const char *agent)
 
 // --- what it is about ---
 
-static void put_object_ref(struct cx_buf *to, const struct request_info *info, const struct recorded *recorded)
+static void put_object_ref(struct cx_buf *to, const struct request_info *info, const struct audited *audited)
 {
+        const struct recorded *recorded = &audited->recorded;
+        const char *name = audited->selected ? audited->selected : recorded->name;
         text_key(to, "objectRef");
         cx_buf_add_char(to, '{');
         text_member(to, "resource", info->resource);
         text_member(to, "namespace", *info->namespace ? info->namespace : recorded->namespace);
-        text_member(to, "name", *info->name ? info->name : recorded->name);
+        text_member(to, "name", *info->name ? info->name : name);
         text_member(to, "uid", recorded->uid);
         text_member(to, "apiGroup", info->group);
         text_member(to, "apiVersion", info->version);
@@ -180,7 +182,7 @@ static void put_head(struct cx_buf *to, const struct call *call, const struct au
         put_sources(to, call->request);
         put_agent(to, cx_http_header(call->request, "User-Agent"));
         if (call->info.is_resource)
-                put_object_ref(to, &call->info, recorded);
+                put_object_ref(to, &call->info, audited);
 }
 
 static void put_event(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage,

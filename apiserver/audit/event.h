@@ -10,6 +10,7 @@ struct audited {
         struct recorded recorded;
         struct audit_verdict verdict;
         char *id;
+        char *selected;    // the name that a list or watch is narrowed to; NULL: none
         int64_t received;  // µs of the wall clock
         bool long_running; // a watch, a stream: its beginning is told, too
         char *failed;      // how authentication was tried in vain; NULL: it was not

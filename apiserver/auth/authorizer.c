@@ -5,6 +5,7 @@
 
 #include "apiserver/auth/node.h"
 #include "apiserver/auth/rbac.h"
+#include "apiserver/request/query.h"
 #include "apiserver/request/recorded.h"
 #include "libcommon/api/selector.h"
 
@@ -63,17 +64,6 @@ int scope_check(const struct scope *scope, const char *verb, struct cx_error *er
         return authorize(scope->api, &attributes, NULL) ? 0 : forbidden(&attributes, err);
 }
 
-// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it.
-static const char *selected_name(const struct cx_selector *selector)
-{
-        for (size_t i = 0; i < selector->count; i++) {
-                const struct cx_requirement *r = &selector->requirements[i];
-                if (r->op == CX_OP_EQUALS && r->n_values == 1 && strcmp(r->key, "metadata.name") == 0)
-                        return r->values[0];
-        }
-        return "";
-}
-
 // A selector counts for what it narrows, and for nothing that is done to one object or makes one.
 static void add_selector(const struct call *call, struct cx_selector *selector, struct attributes *a)
 {
@@ -84,7 +74,7 @@ static void add_selector(const struct call *call, struct cx_selector *selector, 
                 return;
         a->fields = selector;
         if (reads && !*a->name)
-                a->name = selected_name(selector);
+                a->name = query_selected_name(selector);
 }
 
 bool authorize_call(struct call *call, struct cx_error *err)

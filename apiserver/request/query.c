@@ -3,6 +3,7 @@
 #include "apiserver/request/query.h"
 
 #include "apiserver/request/errors.h"
+#include "libcommon/api/selector.h"
 
 #define GROUP "meta.k8s.io"
 
@@ -190,4 +191,14 @@ int check_delete_options(const struct cx_strings *dry_run, const char *policy, c
                             "\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
         check_dry_run(dry_run, &causes);
         return object_invalid(GROUP, "DeleteOptions", NULL, &causes, err);
+}
+
+const char *query_selected_name(const struct cx_selector *selector)
+{
+        for (size_t i = 0; i < selector->count; i++) {
+                const struct cx_requirement *r = &selector->requirements[i];
+                if (r->op == CX_OP_EQUALS && r->n_values == 1 && strcmp(r->key, "metadata.name") == 0)
+                        return r->values[0];
+        }
+        return "";
 }

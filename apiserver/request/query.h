@@ -5,6 +5,8 @@
 
 #include "apiserver/request/call.h"
 
+struct cx_selector;
+
 // dryRun, fieldValidation and fieldManager of a create, update or patch, into the call. Other verbs have none.
 int write_options(struct call *call, struct cx_error *err) CX_CHECK;
 // resourceVersionMatch and sendInitialEvents of a list or a watch: which may go with which.
@@ -14,5 +16,8 @@ int check_delete_options(const struct cx_strings *dry_run, const char *policy, c
                          struct cx_error *err) CX_CHECK;
 // A number in the query; *ret_value stays when it is absent. BAD_REQUEST in the words of upstream's parser.
 int query_int(const struct call *call, const char *name, int64_t *ret_value, struct cx_error *err) CX_CHECK;
+// The name that a list or watch is narrowed to by its field selector: reading one object so needs no more than to get it. "" when
+// it is not. Borrowed.
+const char *query_selected_name(const struct cx_selector *selector);
 // A flag in the query: anything but "false" and "0" is true. 0, 1, or -1 when absent.
 int query_bool(const struct call *call, const char *name);

@@ -71,6 +71,7 @@ t_matching() {
         asked GET /readyz && want 200 && none && asked GET "$ns/events" && want 200 && none &&
                 asked GET /version && want 200 && event '.requestURI == "/version" and .verb == "get" and (has("objectRef") | not)' &&
                 asked GET '/no-such/%41%2Fb?x=%20y' && want 404 && event '.requestURI == "/no-such/%41%2Fb?x=%20y" and .responseStatus.code == 404' &&
+                asked GET '/api/v1/namespaces/kube-system/configmaps?fieldSelector=metadata.name%3Dnone' && want 200 && event '.verb == "list" and .objectRef.name == "none"' &&
                 asked GET /api/v1/namespaces/kube-system/configmaps/none && want 404 &&
                 event '.level == "Metadata" and .objectRef.namespace == "kube-system" and .objectRef.name == "none"
                         and .responseStatus.details.name == "none" and (has("responseObject") | not)'

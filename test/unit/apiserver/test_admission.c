@@ -448,13 +448,91 @@ static void test_certificates(void **state CX_UNUSED)
         user_release(&approver);
 }
 
+// --- those that are off unless they are asked for ---
+
+static struct admission_request asked_for(const struct scope *scope, json_t *object, const json_t *old)
+{
+        return (struct admission_request){
+                .scope = scope, .operation = old ? ADMIT_UPDATE : ADMIT_CREATE, .object = object, .old = old};
+}
+
+static const char *policy_at(const json_t *pod, const char *list, size_t index)
+{
+        return cx_json_string(json_array_get(cx_json_get(pod, list), index), "imagePullPolicy");
+}
+
+static void test_always_pull(void **state CX_UNUSED)
+{
+        struct scope scope = scope_of(&fixture, "pods", "");
+        json_auto_t *pod =
+                parse("{'spec':{'initContainers':[{'name':'i','image':'i'}],'containers':[{'name':'c','image':'i',"
+                      "'imagePullPolicy':'Never'}],'volumes':[{'name':'v','image':{'reference':'i'}},{'name':'e'}]}}");
+        struct admission_request request = asked_for(&scope, pod, NULL);
+        assert_true(admission_always_pull_images.off_by_default);
+        assert_int_equal(admission_always_pull_images.mutate(&request, NULL), 0);
+        assert_string_equal(policy_at(pod, "spec.containers", 0), "Always");
+        assert_string_equal(policy_at(pod, "spec.initContainers", 0), "Always");
+        const json_t *volume = json_array_get(cx_json_get(pod, "spec.volumes"), 0);
+        assert_string_equal(cx_json_string(volume, "image.pullPolicy"), "Always");
+        // of a pod that was there before
+        json_auto_t *old = parse("{'spec':{'containers':[{'name':'c','image':'a','imagePullPolicy':'Never'}]}}");
+        json_auto_t *changed = parse("{'spec':{'containers':[{'name':'c','image':'a','imagePullPolicy':'Never'}],"
+                                     "'ephemeralContainers':[{'name':'e','image':'b','imagePullPolicy':'Never'}]}}");
+        request = asked_for(&scope, changed, old);
+        assert_int_equal(admission_always_pull_images.mutate(&request, NULL), 0);
+        assert_string_equal(policy_at(changed, "spec.containers", 0), "Never");
+        assert_string_equal(policy_at(changed, "spec.ephemeralContainers", 0), "Always");
+}
+
+static void test_external_addresses(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *object, *old;
+                bool allowed;
+        } cases[] = {
+                {"{'spec':{}}", NULL, true},
+                {"{'spec':{'externalIPs':[]}}", NULL, true},
+                {"{'metadata':{'name':'s'},'spec':{'externalIPs':['192.0.2.1']}}", NULL, false},
+                {"{'spec':{'externalIPs':['192.0.2.1']}}", "{'spec':{}}", false},
+                {"{'spec':{'externalIPs':['192.0.2.1']}}", "{'spec':{'externalIPs':['192.0.2.1','192.0.2.2']}}", true},
+                {"{'spec':{'externalIPs':['192.0.2.1','192.0.2.3']}}", "{'spec':{'externalIPs':['192.0.2.1']}}", false},
+        };
+        struct scope scope = scope_of(&fixture, "services", "");
+        assert_true(admission_deny_external_ips.off_by_default);
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                json_auto_t *object = parse(cases[i].object), *old = cases[i].old ? parse(cases[i].old) : NULL;
+                struct admission_request request = asked_for(&scope, object, old);
+                CX_ERROR err = CX_ERROR_INIT;
+                assert_int_equal(admission_deny_external_ips.validate(&request, &err) == 0, cases[i].allowed);
+                if (i == 2)
+                        assert_string_equal(cx_error_text(&err), "services \"s\" is forbidden: Use of external IPs is "
+                                                                 "denied by admission control.");
+        }
+}
+
+static void test_names(void **state CX_UNUSED)
+{
+        CX_STRINGS names = CX_STRINGS_INIT;
+        CX_ERROR err = CX_ERROR_INIT;
+        cx_strings_add(&names, "NodeRestriction");
+        assert_int_equal(admission_check_names(admission_plugins, "enable-admission-plugins", &names, NULL), 0);
+        cx_strings_add(&names, "EventRateLimit");
+        assert_int_equal(admission_check_names(admission_plugins, "enable-admission-plugins", &names, &err), -EINVAL);
+        assert_string_equal(cx_error_text(&err), "enable-admission-plugins plugin \"EventRateLimit\" is unknown");
+}
+
 int main(void)
 {
         const struct CMUnitTest chain[] = {cmocka_unit_test(test_chain)};
-        const struct CMUnitTest plugins[] = {
-                cmocka_unit_test(test_pods_are_completed), cmocka_unit_test(test_plugins_may_run_twice),
-                cmocka_unit_test(test_namespaces),         cmocka_unit_test(test_kubelets),
-                cmocka_unit_test(test_own_labels),         cmocka_unit_test(test_certificates)};
+        const struct CMUnitTest plugins[] = {cmocka_unit_test(test_pods_are_completed),
+                                             cmocka_unit_test(test_plugins_may_run_twice),
+                                             cmocka_unit_test(test_namespaces),
+                                             cmocka_unit_test(test_kubelets),
+                                             cmocka_unit_test(test_own_labels),
+                                             cmocka_unit_test(test_certificates),
+                                             cmocka_unit_test(test_always_pull),
+                                             cmocka_unit_test(test_external_addresses),
+                                             cmocka_unit_test(test_names)};
         int failed = cmocka_run_group_tests(chain, NULL, NULL);
         return failed + cmocka_run_group_tests(plugins, start, end);
 }
