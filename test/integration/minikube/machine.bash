@@ -40,6 +40,7 @@ machine_stop() {
 h() { nsenter --target "$MACHINE" --net --mount "$@"; }
 # As a process of its own, which $! is, and which takes SIGINT as it would from a terminal.
 background() { # OUTPUT WORDS...
+        [ "$1" = /dev/null ] || : >"$1" # or what an earlier one has said would be taken for this one's
         env --default-signal nsenter --target "$MACHINE" --net --mount "${@:2}" >"$1" 2>&1 3>&- &
 }
 
