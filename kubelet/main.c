@@ -26,6 +26,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
