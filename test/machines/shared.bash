@@ -111,7 +111,7 @@ block() { # PAGE KIND N: the Nth ```sh, or the ```text behind it
                 /^```$/ {on = 0} on' "$top/docs/tutorials/$1"
 }
 page() { block "$1" sh "$2" | sed "s/192\.0\.2\./$prefix./g"; }
-types() { on "$1" sh -ec "cd /root; $(page "$2" "$3")" 2>&1; } # MACHINE PAGE BLOCK
+types() { on "$1" sh -ec "exec 2>&1; cd /root; $(page "$2" "$3")"; } # MACHINE PAGE BLOCK
 shows() { "$top/test/tutorials/run" --compare <(block "$1" text "$2"); }
 cis_passes() {
         local said

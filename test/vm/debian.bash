@@ -54,7 +54,7 @@ own_depends() { # of our packages, without each other
 machine_make() { # FOLDER
         local tree=$1/tree initramfs=$1/tree/etc/initramfs-tools
         mkdir "$1" && tree_make minbase "$machine_packages" "$tree" && mkdir -p "$initramfs/conf.d" "$tree/root/.ssh" &&
-                echo MODULES=list >"$initramfs/conf.d/machine" && printf '%s\n' virtio_pci virtio_blk ext4 >"$initramfs/modules" &&
+                echo MODULES=list >"$initramfs/conf.d/machine" && printf '%s\n' virtio_pci virtio_blk virtio_net ext4 >"$initramfs/modules" &&
                 in_tree "$tree" apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${kernel_packages[@]}" &&
                 in_tree "$tree" apt-get -q satisfy -y --no-install-recommends "$(own_depends)" &&
                 ssh-keygen -q -t ed25519 -N '' -f "$1/key" && cp "$1/key.pub" "$tree/root/.ssh/authorized_keys" && machine_settle "$tree" &&
