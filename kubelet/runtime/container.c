@@ -24,6 +24,11 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+// How long is waited for conmon's report (s), when runc is no longer at work, and for runc's init to begin (ns).
+#define REPORT_PATIENCE 15
+#define RUNC_PATIENCE 60
+#define INIT_PATIENCE (120 * CX_NS_PER_S)
+
 struct container *container_ref(struct container *c)
 {
         __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
@@ -312,13 +317,16 @@ bool container_take_exit(struct runtime *rt, struct container *c)
 
 // What conmon says of a runc that was killed: nothing, for it first reads runc's standard error to its end, and runc's
 // init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
-// the container's processes are ended, which lets conmon go on. True when there is no more hope.
+// the container's processes are ended, which lets conmon go on. True when there is no more hope. A runc that has written the
+// pid has most likely done all of its work: a slow machine's conmon needs a while to say so.
 static bool runc_was_killed(const struct runtime *rt, const struct container *c, int seconds_idle)
 {
-        if (seconds_idle < 2 || strays_exist((const char *const[]){rt->runc, NULL}, c->id))
+        CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
+        int patience = access(pidfile, F_OK) == 0 ? REPORT_PATIENCE : 2;
+        if (seconds_idle < patience || strays_exist((const char *const[]){rt->runc, NULL}, c->id))
                 return false;
         cgroup_kill(c->cgroup, SIGKILL);
-        return seconds_idle > 10;
+        return seconds_idle > RUNC_PATIENCE;
 }
 
 // conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
@@ -463,7 +471,7 @@ static int release_init(struct runtime *rt, const struct container *c, struct cx
                 // Another OCI runtime than runc (or a later one) may start otherwise.
                 return cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "start", c->id, NULL}, NULL, err);
         }
-        int64_t deadline = cx_time_monotonic() + 10 * CX_NS_PER_S;
+        int64_t deadline = cx_time_monotonic() + INIT_PATIENCE;
         char byte;
         for (;;) {
                 struct pollfd p = {fd, POLLIN, 0};
@@ -471,9 +479,11 @@ static int release_init(struct runtime *rt, const struct container *c, struct cx
                 ssize_t got = n > 0 && p.revents & POLLIN ? read(fd, &byte, 1) : 0;
                 if (got == 1)
                         break;
-                if (!container_has_process(&c->state) || cx_time_monotonic() > deadline)
+                if (!container_has_process(&c->state))
                         return cx_error_set(err, -ENOEXEC,
                                             "OCI runtime start failed: container process is already dead");
+                if (cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ENOEXEC, "OCI runtime start failed: runc's init does not begin");
                 if (n > 0) // hung up: the writer is not there yet
                         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
         }
