@@ -10,7 +10,7 @@ tier_of() { # POD
         esac
 }
 pod_group() { echo "/sys/fs/cgroup/$(tier_of "$1")/pod$(uid_of "$1")"; }
-container_group() { on worker-1 sh -c "ls -d $(pod_group "$1")/*/" | head -n 1; }
+container_group() { echo "$(pod_group "$1")/$(k get pod "$1" -o 'jsonpath={.status.containerStatuses[0].containerID}' | sed 's#.*//##')"; }
 in_group() { on worker-1 cat "$1/$2"; } # FOLDER FILE
 group_has() { # FOLDER FILE TEXT
         local have
@@ -87,7 +87,7 @@ t_stats() { # what the kubelet tells is what the files say
 ok "figures of the kubelet are those of the control groups" t_stats
 
 t_memory_dir() {
-        k logs burstable | grep -q 'No space left on device' && equals "$(k exec burstable -- df -k /memory | awk 'END {print $2, $4}')" "8192 0" &&
+        k logs burstable | grep -q 'No space left on device' && equals "$(k exec burstable -- busybox df -k /memory | awk 'END {print $2, $4}')" "8192 0" &&
                 [ "$(number_of "$(pod_group burstable)" memory.stat shmem)" -ge $((8 << 20)) ]
 }
 ok "a volume in memory has its size, and is its pod's memory" t_memory_dir
