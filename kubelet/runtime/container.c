@@ -24,7 +24,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-// How long is waited for conmon's report (s), when runc is no longer at work, and for runc's init to begin (ns).
+// How long conmon may take to report (s) when runc is no longer at work, and runc's init to begin (ns).
 #define REPORT_PATIENCE 15
 #define RUNC_PATIENCE 60
 #define INIT_PATIENCE (120 * CX_NS_PER_S)
@@ -317,8 +317,8 @@ bool container_take_exit(struct runtime *rt, struct container *c)
 
 // What conmon says of a runc that was killed: nothing, for it first reads runc's standard error to its end, and runc's
 // init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
-// the container's processes are ended, which lets conmon go on. True when there is no more hope. A runc that has written the
-// pid has most likely done all of its work: a slow machine's conmon needs a while to say so.
+// the container's processes are ended, which lets conmon go on. True when there is no more hope. One that has written the pid
+// has done its work: a slow machine's conmon needs a while to say so.
 static bool runc_was_killed(const struct runtime *rt, const struct container *c, int seconds_idle)
 {
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What tests on machines have in common, whether systemd-nspawn or qemu runs those: a network on a bridge, our packages, and the
-# pages of the tutorials. Sourced by lib.bash beside it and by test/vm/debian.bash, which add machine_start, machine_kill,
+# pages of the tutorials. Sourced by lib.bash beside it and by test/vm/debian/machines.bash, which add machine_start, machine_kill,
 # machines_show, `on` and `put`. All goes when the script ends. Sources tap.sh.
 #
 #   machines_begin NAME        a folder $work, a bridge and a network that no other has

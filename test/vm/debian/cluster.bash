@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Part of ../debian.sh: the machines become a cluster, and run the example.
+# Part of debian.sh: the machines become a cluster, and run the example.
 t_v2() { # as Debian boots
         equals "$(on "$1" stat -fc %T /sys/fs/cgroup)" cgroup2fs && equals "$(on "$1" cat /sys/module/apparmor/parameters/enabled)" Y &&
                 on "$1" iptables --version | grep -q nf_tables

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Part of ../debian.sh: limits, QoS classes, figures and resizes, under control groups of v2.
+# Part of debian.sh: limits, QoS classes, figures and resizes, under control groups of v2.
 uid_of() { k get pod "$1" -o 'jsonpath={.metadata.uid}'; }
 tier_of() { # POD
         case $(k get pod "$1" -o 'jsonpath={.status.qosClass}') in

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Part of ../debian.sh: Services by nftables, and a machine that is rebooted.
+# Part of debian.sh: Services by nftables, and a machine that is rebooted.
 t_services() { # the rules are the kernel's nf_tables, and lead where they ought to
         on worker-1 sh -c 'nft list ruleset 2>/dev/null | grep -q KUBE-SERVICES || iptables-nft-save | grep -q KUBE-SERVICES' && equals "$(on worker-1 sh -c 'iptables-legacy-save 2>/dev/null | grep -c KUBE')" 0 &&
                 until_true "$(patience 30)" on worker-1 curl -sf --max-time 5 -o /dev/null "http://$(k get service hello -o 'jsonpath={.spec.clusterIP}')/"

@@ -12,7 +12,7 @@
 #   put NAME FILE PATH         copies a file of this machine there
 #   machines_boot NAME=NUMBER...  boots them with /dev/kvm where that works, and by emulation otherwise: $accelerator, $slowness
 #   patience SECONDS           so many, or more of them when machines are slow
-. "$(dirname "${BASH_SOURCE[0]}")/../machines/shared.bash"
+. "$(dirname "${BASH_SOURCE[0]}")/../../machines/shared.bash"
 folder_of() { echo "$top/build/vm/$suite-$1-$(sha256sum | cut -c1-16)"; } # WHAT <WHAT IT IS MADE OF
 
 # --- trees and images ---

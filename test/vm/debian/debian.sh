@@ -5,7 +5,7 @@
 # by the words of the tutorial. Limits, QoS classes, figures, resizes, confinement and a reboot are what they ought to be there.
 # Prints TAP and figures.
 suite=${1:-trixie}
-. "$(dirname "$0")/debian.bash"
+. "$(dirname "$0")/machines.bash"
 TAP_LINES=60
 machines_begin "$suite"
 trap 'cp "$work"/figures "$top/build/vm/$suite.figures" 2>/dev/null; machines_end' EXIT
@@ -23,5 +23,5 @@ figure "packages and image" "$(seconds_since "$began") s" "none"
 machines_boot master-1=11 worker-1=21 >"$work/boot.log" || fail_test "machines do not boot"
 echo "# accelerator: $accelerator; kernel: $(on worker-1 uname -r)"
 
-. "$top/test/vm/debian/cluster.bash"
+for part in cluster limits confinement reboot; do . "$(dirname "$0")/$part.bash"; done
 tap_end
