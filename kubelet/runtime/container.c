@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 
 // How long conmon may take to report (s) when runc is no longer at work, and runc's init to begin (ns).
-#define REPORT_PATIENCE 15
+#define REPORT_PATIENCE 10
 #define RUNC_PATIENCE 60
 #define INIT_PATIENCE (120 * CX_NS_PER_S)
 
@@ -319,25 +319,27 @@ bool container_take_exit(struct runtime *rt, struct container *c)
 // init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
 // the container's processes are ended, which lets conmon go on. True when there is no more hope. One that has written the pid
 // has done its work: a slow machine's conmon needs a while to say so.
-static bool runc_was_killed(const struct runtime *rt, const struct container *c, int seconds_idle)
+static bool runc_was_killed(const struct container *c, int seconds_gone)
 {
         CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
         int patience = access(pidfile, F_OK) == 0 ? REPORT_PATIENCE : 2;
-        if (seconds_idle < patience || strays_exist((const char *const[]){rt->runc, NULL}, c->id))
+        if (seconds_gone < patience)
                 return false;
         cgroup_kill(c->cgroup, SIGKILL);
-        return seconds_idle > RUNC_PATIENCE;
+        return seconds_gone > RUNC_PATIENCE;
 }
 
 // conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
 static int read_report(const struct runtime *rt, const struct container *c, int fd, struct cx_buf *to)
 {
-        for (int idle = 0;;) {
+        for (int idle = 0, gone = 0;;) {
                 struct pollfd p = {fd, POLLIN, 0};
                 int n = poll(&p, 1, 1000);
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n == 0 && (++idle > 120 || runc_was_killed(rt, c, idle)))
+                if (n == 0) // seconds without a word, and since runc was last seen
+                        gone = strays_exist((const char *const[]){rt->runc, NULL}, c->id) ? 0 : gone + 1;
+                if (n == 0 && (++idle > 120 || runc_was_killed(c, gone)))
                         return -ETIMEDOUT;
                 if (n <= 0)
                         continue;
