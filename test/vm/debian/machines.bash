@@ -3,8 +3,8 @@
 # For tests, sourced by bash: virtual machines with Debian of a suite, its own kernel and systemd, that meet on a bridge. Packages
 # are built in a tree of that suite, too. Trees and images are made once, below build/vm. Sources test/machines/shared.bash.
 #
-#   suite_builder              $builder: a tree of the suite with what building our packages needs
-#   suite_packages             builds them with the suite's compiler and libraries, without a network: $packages
+#   suite_builder              $builder: a tree of the suite with what building our packages needs; $packages: where they will be
+#   suite_packages             builds them with the suite's compiler and libraries, without a network
 #   suite_image                $image: a disk with the suite and what our packages depend on, and $kernel and $initrd from it
 #   machine_start NAME NUMBER  boots a machine with the address $(address_of NUMBER)
 #   machine_kill NAME          as if its power failed
@@ -25,20 +25,19 @@ tree_make() { # VARIANT PACKAGES FOLDER
                 chmod +x "$3/usr/sbin/policy-rc.d" && cp /etc/resolv.conf "$3/etc/"
 }
 builder_make() { # FOLDER
-        tree_make buildd ca-certificates "$1" && mkdir -p "$1/build/control/debian" && cp "$top/debian/control" "$1/build/control/debian/" &&
-                in_tree "$1" apt-get -q build-dep -y --no-install-recommends /build/control &&
+        tree_make buildd ca-certificates "$1" && mkdir -p "$1/var/tmp/control/debian" && cp "$top/debian/control" "$1/var/tmp/control/debian/" &&
+                in_tree "$1" apt-get -q build-dep -y --no-install-recommends /var/tmp/control &&
                 in_tree "$1" apt-get -q install -y --no-install-recommends ccache lintian man-db && rm -rf "$1"/var/cache/apt/archives/*.deb
 }
-packages=$top/build/vm/$suite-packages
 suite_builder() {
         builder=$(sed -n '/^Build-Depends:/,/^$/p' "$top/debian/control" | folder_of builder)
+        packages=$builder/build
         tree_once "$builder" builder_make || fail_test "no tree of Debian $suite to build in"
 }
-suite_packages() { OUT=$packages TREE=$builder unshare -n "$top/scripts/deb"; }
+suite_packages() { PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/var/cache/ccache LC_ALL=C.UTF-8 ROOT=$builder unshare -n "$top/scripts/deb"; }
 suite_lintian() { # the suite's own
         local said
-        rm -rf "$builder/build/packages" && cp -r "$packages" "$builder/build/packages" || return 1
-        said=$(in_tree "$builder" sh -c 'lintian --allow-root --fail-on error,warning /build/packages/*.changes' 2>&1) || { echo "$said"; return 1; }
+        said=$(in_tree "$builder" sh -c 'lintian --allow-root --fail-on error,warning /build/*.changes' 2>&1) || { echo "$said"; return 1; }
         equals "$said" ""
 }
 
