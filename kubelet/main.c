@@ -26,6 +26,7 @@
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <sys/ioctl.h>
@@ -111,6 +112,7 @@ static int set_up_machine(const struct kubelet_settings *s, struct kubelet *k)
         k->node_memory = sysinfo(&info) == 0 ? (int64_t)info.totalram * info.mem_unit : 0;
         k->node_cpus = sysconf(_SC_NPROCESSORS_ONLN);
         k->allocatable_memory = reserved_leave_memory(&s->reserved, k->node_memory);
+        k->pods_memory = k->node_memory > s->reserved.memory ? k->node_memory - s->reserved.memory : 0;
         k->allocatable_cpu = reserved_leave_cpu(&s->reserved, k->node_cpus * 1000);
         if (s->node_ip && *s->node_ip)
                 cx_strings_split(&k->node_ips, s->node_ip, ',');

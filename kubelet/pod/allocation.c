@@ -104,9 +104,8 @@ static bool is_here(const struct pod *pod)
                (pod->admitted || (cx_json_get(pod->object, "status.startTime") && !cx_pod_is_terminal(pod->object)));
 }
 
-json_t *allocation_others(struct pod *pod)
+static json_t *all_but(struct pods *pods, const struct pod *pod)
 {
-        struct pods *pods = pod->pods;
         json_t *list = json_array();
         pthread_mutex_lock(&pods->lock);
         CX_MAP_FOREACH (&pods->map, entry) {
@@ -118,6 +117,16 @@ json_t *allocation_others(struct pod *pod)
         }
         pthread_mutex_unlock(&pods->lock);
         return list;
+}
+
+json_t *allocation_others(struct pod *pod)
+{
+        return all_but(pod->pods, pod);
+}
+
+json_t *allocation_all(struct pods *pods)
+{
+        return all_but(pods, NULL);
 }
 
 // --- deciding --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ void allocation_decide(struct pod *pod, const json_t *object);
 json_t *allocation_apply(struct pod *pod, const json_t *object);
 // The objects of the other pods that take a share of this node, with what they were given; a new array.
 json_t *allocation_others(struct pod *pod);
+json_t *allocation_all(struct pods *pods);
 // Whether a container that runs has to get other resources, and how it gets them: in place (done here), or by starting again
 // (true). A failure is kept for the pod's status and tried again.
 bool allocation_resize(struct pod *pod, const json_t *object, const json_t *container, struct container *running);

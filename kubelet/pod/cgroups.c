@@ -51,6 +51,33 @@ static struct cgroup_limits pod_limits(const struct kubelet *k, const json_t *sp
                                       .pids = k->pids_limit > 0 ? k->pids_limit : 0};
 }
 
+int pod_tiers_weigh(const struct kubelet *k, const json_t *pods, struct cx_error *err)
+{
+        int64_t burstable = 0;
+        size_t i;
+        json_t *pod;
+        json_array_foreach ((json_t *)pods, i, pod) {
+                const json_t *spec = json_object_get(pod, "spec");
+                CX_RESOURCE_LIST requests = {0};
+                if (strcmp(cx_pod_qos(spec), "Burstable") != 0)
+                        continue;
+                cx_pod_resources(spec, NULL, &requests);
+                burstable += cx_resource_list_units(&requests, "cpu");
+        }
+        // Guaranteed pods are in the first group itself; it has a limit as well, which keeps pods from what is reserved.
+        const struct cgroup_limits limits[] = {
+                {.cpu_shares = cgroup_shares(k->allocatable_cpu), .memory = k->pods_memory},
+                {.cpu_shares = cgroup_shares(burstable)},
+                {.cpu_shares = cgroup_shares(0)}};
+        int r = 0;
+        for (size_t t = 0; r == 0 && t < CX_ARRAY_SIZE(tiers); t++) {
+                CX_CLEANUP(cx_freep)
+                char *path = cx_sprintf("%s/kubepods%s", runtime_cgroup_root(k->runtime), tiers[t].folder);
+                r = cgroup_apply(path, &limits[t], err);
+        }
+        return r;
+}
+
 int pod_cgroup_make(const struct kubelet *k, const json_t *object, struct cx_error *err)
 {
         CX_CLEANUP(cx_freep) char *path = pod_cgroup(k, object);

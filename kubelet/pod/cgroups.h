@@ -4,6 +4,10 @@
 
 #include "kubelet/base/kubelet.h"
 
+// The weights of the tiers among each other and against the rest of the machine: all pods together have what the node gives to
+// pods, Burstable ones what `pods` (an array of objects) ask for, BestEffort ones what is left over.
+int pod_tiers_weigh(const struct kubelet *kubelet, const json_t *pods, struct cx_error *err) CX_CHECK;
+
 // Its path; owned by the caller.
 char *pod_cgroup(const struct kubelet *kubelet, const json_t *object);
 // Makes it, with the limits of the pod as a whole.

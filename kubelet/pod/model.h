@@ -87,9 +87,10 @@ struct pods {
         struct volumes *volumes;
         struct probes *probes;
         pthread_mutex_t admission; // held while a pod is admitted: what one takes, the next finds taken; before lock
-        pthread_mutex_t lock;      // guards the maps and what is said above
-        struct cx_map map;         // uid → struct pod
-        struct cx_map mirrors;     // "namespace/name" → mirror pod in the apiserver (mirror.c)
+        pthread_mutex_t tiers; // held while the tiers are weighed: the newest sum is the last one written; before lock
+        pthread_mutex_t lock;  // guards the maps and what is said above
+        struct cx_map map;     // uid → struct pod
+        struct cx_map mirrors; // "namespace/name" → mirror pod in the apiserver (mirror.c)
         bool sources_ready;
         struct cx_workqueue *queue, *status_queue;
         struct cx_workers *workers, *status_workers;

@@ -166,6 +166,7 @@ struct pods *pods_new(const struct kubelet *kubelet)
         pods->mirrors = (struct cx_map)CX_MAP_INIT_FREE(mirror_free);
         pthread_mutex_init(&pods->lock, NULL);
         pthread_mutex_init(&pods->admission, NULL);
+        pthread_mutex_init(&pods->tiers, NULL);
         pods->queue = cx_workqueue_new("pods");
         pods->status_queue = cx_workqueue_new("pod_status");
         return pods;
@@ -204,6 +205,7 @@ void pods_free(struct pods *pods)
         cx_map_release(&pods->mirrors);
         pthread_mutex_destroy(&pods->lock);
         pthread_mutex_destroy(&pods->admission);
+        pthread_mutex_destroy(&pods->tiers);
         free(pods);
 }
 

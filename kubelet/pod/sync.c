@@ -25,6 +25,17 @@
 
 // --- preparing -------------------------------------------------------------------------------------------------------
 
+// Pods came, went, or were resized: their tiers follow. That it failed is no reason to keep a pod from running.
+static void weigh_tiers(struct pods *pods)
+{
+        CX_ERROR err = CX_ERROR_INIT;
+        pthread_mutex_lock(&pods->tiers);
+        json_auto_t *all = allocation_all(pods);
+        if (pod_tiers_weigh(pods->kubelet, all, &err) < 0)
+                cx_err(&err, "Cannot weigh the control groups of pods");
+        pthread_mutex_unlock(&pods->tiers);
+}
+
 // -EINPROGRESS: it waits for its volumes. ret_reason: of the event about an error.
 static int prepare(struct pod *pod, const json_t *object, const char **ret_reason, struct cx_error *err)
 {
@@ -37,7 +48,10 @@ static int prepare(struct pod *pod, const json_t *object, const char **ret_reaso
                 return r;
         if (pod->was_up)
                 return 0;
-        return pod_cgroup_make(k, object, err);
+        r = pod_cgroup_make(k, object, err);
+        if (r == 0)
+                weigh_tiers(pod->pods);
+        return r;
 }
 
 static int make_sandbox(struct pod *pod, const json_t *object, int attempt, struct sandbox **ret_sandbox,
@@ -271,6 +285,7 @@ static int end_pod(struct pod *pod, const json_t *object, int64_t grace, struct 
         pthread_mutex_lock(&pod->pods->lock);
         pod->torn_down = true;
         pthread_mutex_unlock(&pod->pods->lock);
+        weigh_tiers(pod->pods);
         pod_publish(pod, object, NULL);
         return 0;
 }
@@ -355,10 +370,12 @@ static int sync_active(struct pod *pod, const json_t *object, struct cx_error *e
                         watch_running(pod, object, container, &run, ip);
         }
         allocation_finish(pod, object, &fresh);
-        if (pod->cgroup_due && pod_cgroup_make(k, object, &failure) < 0)
+        if (pod->cgroup_due && pod_cgroup_make(k, object, &failure) < 0) {
                 cx_debug(1, "The group of a pod cannot follow yet", "pod", pod->key, "err", cx_error_text(&failure));
-        else
+        } else if (pod->cgroup_due) {
+                weigh_tiers(pod->pods);
                 pod->cgroup_due = false;
+        }
         pod_publish(pod, object, sandbox);
         return 0;
 }

@@ -182,12 +182,15 @@ static bool is_loaded(const char *list, const char *name)
 
 int confine_apparmor(const json_t *profile, const char *loaded, const char **ret_name, struct cx_error *err)
 {
-        const char *type = cx_json_string_or(profile, "type", "Unconfined");
-        const char *name = strcmp(type, "Localhost") == 0 ? cx_json_string_or(profile, "localhostProfile", "")
-                                                          : "cri-containerd.apparmor.d"; // by which others load theirs
+        // Ours, which the package brings; and the one of containerd, where that was loaded.
+        static const char *const defaults[] = {"coxswain-default", "cri-containerd.apparmor.d"};
+        const char *type = cx_json_string_or(profile, "type", "");
+        const char *name = defaults[is_loaded(loaded, defaults[0]) || !is_loaded(loaded, defaults[1]) ? 0 : 1];
         *ret_name = NULL;
-        if (strcmp(type, "Unconfined") == 0)
+        if (strcmp(type, "Unconfined") == 0 || (!*type && !is_loaded(loaded, name)))
                 return 0;
+        if (strcmp(type, "Localhost") == 0)
+                name = cx_json_string_or(profile, "localhostProfile", "");
         if (!loaded)
                 return cx_error_set(err, -EINVAL, "Cannot enforce AppArmor: AppArmor is not enabled on the host");
         if (!is_loaded(loaded, name))

@@ -24,6 +24,11 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+// How long conmon may take to report (s) when runc is no longer at work, and runc's init to begin (ns).
+#define REPORT_PATIENCE 10
+#define RUNC_PATIENCE 60
+#define INIT_PATIENCE (120 * CX_NS_PER_S)
+
 struct container *container_ref(struct container *c)
 {
         __atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
@@ -312,24 +317,29 @@ bool container_take_exit(struct runtime *rt, struct container *c)
 
 // What conmon says of a runc that was killed: nothing, for it first reads runc's standard error to its end, and runc's
 // init, which waits for a start that never comes, has that open. So look whether runc is still at work; when it is not,
-// the container's processes are ended, which lets conmon go on. True when there is no more hope.
-static bool runc_was_killed(const struct runtime *rt, const struct container *c, int seconds_idle)
+// the container's processes are ended, which lets conmon go on. True when there is no more hope. One that has written the pid
+// has done its work: a slow machine's conmon needs a while to say so.
+static bool runc_was_killed(const struct container *c, int seconds_gone)
 {
-        if (seconds_idle < 2 || strays_exist((const char *const[]){rt->runc, NULL}, c->id))
+        CX_CLEANUP(cx_freep) char *pidfile = cx_sprintf("%s/pidfile", c->folder);
+        int patience = access(pidfile, F_OK) == 0 ? REPORT_PATIENCE : 2;
+        if (seconds_gone < patience)
                 return false;
         cgroup_kill(c->cgroup, SIGKILL);
-        return seconds_idle > 10;
+        return seconds_gone > RUNC_PATIENCE;
 }
 
 // conmon's report on its sync pipe: {"pid":N} or {"data":N,"message":"why not"}.
 static int read_report(const struct runtime *rt, const struct container *c, int fd, struct cx_buf *to)
 {
-        for (int idle = 0;;) {
+        for (int idle = 0, gone = 0;;) {
                 struct pollfd p = {fd, POLLIN, 0};
                 int n = poll(&p, 1, 1000);
                 if (n < 0 && errno != EINTR)
                         return -errno;
-                if (n == 0 && (++idle > 120 || runc_was_killed(rt, c, idle)))
+                if (n == 0) // seconds without a word, and since runc was last seen
+                        gone = strays_exist((const char *const[]){rt->runc, NULL}, c->id) ? 0 : gone + 1;
+                if (n == 0 && (++idle > 120 || runc_was_killed(c, gone)))
                         return -ETIMEDOUT;
                 if (n <= 0)
                         continue;
@@ -463,7 +473,7 @@ static int release_init(struct runtime *rt, const struct container *c, struct cx
                 // Another OCI runtime than runc (or a later one) may start otherwise.
                 return cx_run_ok((const char *[]){rt->runc, "--root", rt->runc_root, "start", c->id, NULL}, NULL, err);
         }
-        int64_t deadline = cx_time_monotonic() + 10 * CX_NS_PER_S;
+        int64_t deadline = cx_time_monotonic() + INIT_PATIENCE;
         char byte;
         for (;;) {
                 struct pollfd p = {fd, POLLIN, 0};
@@ -471,9 +481,11 @@ static int release_init(struct runtime *rt, const struct container *c, struct cx
                 ssize_t got = n > 0 && p.revents & POLLIN ? read(fd, &byte, 1) : 0;
                 if (got == 1)
                         break;
-                if (!container_has_process(&c->state) || cx_time_monotonic() > deadline)
+                if (!container_has_process(&c->state))
                         return cx_error_set(err, -ENOEXEC,
                                             "OCI runtime start failed: container process is already dead");
+                if (cx_time_monotonic() > deadline)
+                        return cx_error_set(err, -ENOEXEC, "OCI runtime start failed: runc's init does not begin");
                 if (n > 0) // hung up: the writer is not there yet
                         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
         }

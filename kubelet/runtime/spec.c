@@ -220,7 +220,7 @@ static int add_profiles(const struct spec_input *in, json_t *spec, struct cx_err
         CX_BUF loaded = CX_BUF_INIT_MAX(4 << 20);
         bool armor = cx_buf_read_file(&loaded, "/sys/kernel/security/apparmor/profiles") == 0;
         const char *name = NULL;
-        int r = privileged && cx_streq(cx_json_string(profile, "type"), "RuntimeDefault")
+        int r = privileged && cx_streq(cx_json_string_or(profile, "type", "RuntimeDefault"), "RuntimeDefault")
                         ? 0
                         : confine_apparmor(profile, armor ? loaded.data : NULL, &name, err);
         if (r == 0 && name)

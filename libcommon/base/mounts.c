@@ -4,6 +4,7 @@
 
 #include "libcommon/base/buf.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>

@@ -65,7 +65,7 @@ enable_addon() {
         addon_manifest "$name" | k apply -f - >/dev/null
         start_units "$unit" || fail "$name did not start. Look at: journalctl -b -u $unit"
         enable_units "$unit"
-        [ "$name" != metrics-server ] || until_true 60 "the API of $name is available" api_is_available
+        [ "$name" != metrics-server ] || until_true 240 "the API of $name is available" api_is_available
         undo=()
         say addons "The '$name' addon is enabled"
 }

@@ -111,7 +111,7 @@ start_control_plane() { # new|existing NAME=PEER-URL,… [COMMAND when etcd runs
         systemctl start --no-block kube-apiserver
         each_row "$kubeconfigs" issue_kubeconfig
         say wait-control-plane "Waiting for a healthy kube-apiserver"
-        until_true 120 "kube-apiserver is ready" api_ready "$etc/super-admin.conf"
+        until_true 240 "kube-apiserver is ready" api_ready "$etc/super-admin.conf"
         systemctl start --no-block "${master_units[@]:2}"
         enable_units "${master_units[@]}"
 }
@@ -200,7 +200,7 @@ join_control_plane() { # KUBECONFIG KEY
         each_row 'etcd/healthcheck-client | etcd/ca | /CN=kube-etcd-healthcheck-client | clientAuth | root | none' issue
         etcd_server=$(sed 's#\(.*\):6443#https://\1:2379#' "$servers_file" | paste -sd,)
         say etcd "Announced new etcd member joining to the existing etcd cluster"
-        until_true 60 "etcd takes this machine as a member (etcdctl member list, on a master, tells what it waits for)" \
+        until_true 240 "etcd takes this machine as a member (etcdctl member list, on a master, tells what it waits for)" \
                 add_member "$peer"
         undo=(leave_etcd_again "$peer" "$etcd_server")
         cluster=$(etcd member list | awk -F', ' -v peer="$peer" -v name="$node" '
@@ -209,7 +209,7 @@ join_control_plane() { # KUBECONFIG KEY
         undo=(rm -f "$etc/bootstrap-kubelet.conf")
         etcd_server=
         master_node
-        until_true 60 "the control plane runs" control_plane_runs
+        until_true 240 "the control plane runs" control_plane_runs
 }
 forget_authorities() { # KUBECONFIG: what a machine that does not become a master must not keep
         rm -f "$1" "${shared_files[@]/#/$pki/}"
@@ -225,5 +225,5 @@ promote_member() {
         local id
         id=$(member_id "https://$own:2380")
         say etcd "Waiting for the new etcd member to have all data"
-        until_true 120 "the member of etcd gets all data" etcd member promote "$id"
+        until_true 240 "the member of etcd gets all data" etcd member promote "$id"
 }

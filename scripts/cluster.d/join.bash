@@ -84,8 +84,8 @@ command_join() {
                 say kubelet-start "Waiting for the kubelet to perform the TLS Bootstrap"
                 start_node "$bootstrap"
         fi
-        until_true 60 "the node is Ready" node_is_ready "$etc/kubelet.conf" "$node"
-        until_true 60 "the kubelet has a certificate to serve with" test -s "$kubelet_root/pki/kubelet-server-current.pem"
+        until_true 240 "the node is Ready" node_is_ready "$etc/kubelet.conf" "$node"
+        until_true 240 "the kubelet has a certificate to serve with" test -s "$kubelet_root/pki/kubelet-server-current.pem"
         cat <<'TEXT'
 
 This node has joined the cluster:

@@ -161,7 +161,7 @@ check_settings() { # those of another machine are checked like those of a person
 servers_file=$etc/servers # of all masters, HOST:PORT a line
 
 k() { kubectl --kubeconfig "$admin" "$@"; }
-until_true() { # SECONDS WHAT COMMAND...
+until_true() { # SECONDS WHAT COMMAND...; four minutes are what kubeadm waits, and what slow machines may need
         local limit=$1 what=$2 end=$((SECONDS + $1))
         shift 2
         until "$@" >/dev/null 2>&1; do

@@ -122,9 +122,8 @@ RandomizedDelaySec=0
 AccuracySec=1s
 TIMER
                 chmod 644 "$folder/life.conf"
-                systemctl daemon-reload
         fi
-        systemctl enable --quiet --no-reload coxswain-refresh.timer
+        systemctl enable --quiet coxswain-refresh.timer # reads units anew: systemd of Debian 13 complains otherwise
         systemctl restart coxswain-refresh.timer
 }
 node_is_known() { kubectl --kubeconfig "$etc/kubelet.conf" get node "$node"; }
@@ -138,7 +137,7 @@ start_node() { # KUBECONFIG that may read kubelet-config, TAINT or nothing
         for unit in "${node_units[@]:1}"; do set_args "$unit"; done
         say kubelet-start "Starting the kubelet"
         start_units kubelet
-        until_true 60 "the node registers" node_is_known
+        until_true 240 "the node registers" node_is_known
         write_kubelet_conf # as the kubelet did, in the form that `refresh` changes
         for account in "${token_accounts[@]}"; do account_kubeconfig "$account"; done
         start_units "${node_units[@]:1}"

@@ -1,108 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # For tests, sourced by bash: machines with Debian and systemd on this one, by systemd-nspawn, that meet on a bridge. Each is an
-# overlay over one tree, which debootstrap makes once. All goes when the script ends. Sources tap.sh.
+# overlay over one tree, which debootstrap makes once. All goes when the script ends. Sources shared.bash, which has more.
 #
-#   machines_begin NAME        a folder $work, a bridge and a network that no other has
 #   machine_start NAME NUMBER  boots a machine of that name, with the address $(address_of NUMBER)
 #   machine_kill NAME          as if its power failed
+#   machine_forget NAME        kills it, and what was on its disk
 #   on NAME COMMAND...         runs a command on the machine
 #   put NAME FILE PATH         copies a file of this machine there
-#   packages_install NAME PACKAGE...   our packages, from the files in $packages
 #   cut_off NAME, reconnect NAME       takes its network away, both ways
-#   image_load NAME            gives a machine's kubelet the image hello:v1
-#   page PAGE N                what the Nth block of commands of a tutorial says, with this network's addresses
-#   shows PAGE N               whether standard input is what the page shows behind that block
-#   cis_passes NAME            nothing fails there by the CIS benchmark
-#   cis_fails NAME ID REMEDY COMMANDS UNDO   after these commands a control does, and its remedy is told
-#   figure WHAT VALUE GOAL     prints what was measured
-#   machine_forget NAME        kills it, and what was on its disk
-#   seconds_since START        START is of $EPOCHREALTIME
-set -u
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-. "$top/test/lib/tap.sh"
-packages=$top/build/deb
+. "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 release=bookworm
 # What our packages depend on, so that they are installed without a network.
 base_packages=systemd,systemd-sysv,dbus,udev,iproute2,iptables,conntrack,runc,conmon,containernetworking-plugins,etcd-server,etcd-client
 base_packages+=,openssl,ca-certificates,libjansson4,libyaml-0-2,libprotobuf-c1,libarchive13,libzstd1,zlib1g,libwslay1,libldns3,libsodium23
 base_packages+=,libnghttp2-14,libmicrohttpd12,libgnutls30,libcurl4,kmod,procps,util-linux,curl
 
-fail_test() {
-        echo "not ok - $1"
-        tail -n 20 "$work"/*.log 2>/dev/null | sed 's/^/# /'
-        exit 1
-}
-
-mirror() { apt-get indextargets --format '$(REPO_URI)' "Codename: $release" | head -n 1; } # the one that this machine uses
 base_tree() { # $base: a tree for the packages above and the files in test/machines/base
-        local folder=$top/build/machines key
+        local key
         key=$(cat "$top"/test/machines/base/* <(echo "$release $base_packages") | sha256sum | cut -c1-16)
-        base=$folder/$release-$key
-        mkdir -p "$folder"
-        (
-                flock 9
-                [ ! -d "$base" ] || exit 0
-                rm -rf --one-file-system "$base.new"
-                debootstrap --variant=minbase --include="$base_packages" "$release" "$base.new" "$(mirror)" &&
-                        rm -rf "$base.new"/var/cache/apt/archives/*.deb "$base.new"/var/lib/apt/lists/* &&
-                        install -m 755 "$top/test/machines/base/machine-setup" "$base.new/usr/local/sbin/machine-setup" &&
-                        install -m 644 "$top/test/machines/base/machine-setup.service" "$base.new/etc/systemd/system/" &&
-                        chroot "$base.new" systemctl enable machine-setup.service &&
-                        chroot "$base.new" systemctl mask systemd-networkd.service systemd-resolved.service console-getty.service \
-                                systemd-journal-flush.service apt-daily.timer apt-daily-upgrade.timer &&
-                        rm -f "$base.new/etc/machine-id" && : >"$base.new/etc/machine-id" && mv "$base.new" "$base"
-        ) 9>"$folder/lock" >"$work/base.log" 2>&1 || fail_test "no tree of Debian $release: debootstrap"
+        base=$top/build/machines/$release-$key
+        tree_once "$base" base_make || fail_test "no tree of Debian $release: debootstrap"
 }
-
-free_network() { # a /24 of 172.16.0.0/12 that no route of this machine is in, as "172.20.7"
-        local i prefix
-        for i in $(shuf -i 0-4095 -n 64); do
-                prefix=172.$((16 + i / 256)).$((i % 256))
-                [ -z "$(ip -4 route show root "$prefix.0/24")" ] && [ -z "$(ip -4 route show match "$prefix.0/24" | grep -v ^default)" ] && break
-        done
-        echo "$prefix"
+base_make() { # FOLDER
+        debootstrap --variant=minbase --include="$base_packages" "$release" "$1" "$(mirror)" &&
+                rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* &&
+                install -m 755 "$top/test/machines/base/machine-setup" "$1/usr/local/sbin/machine-setup" &&
+                install -m 644 "$top/test/machines/base/machine-setup.service" "$1/etc/systemd/system/" &&
+                chroot "$1" systemctl enable machine-setup.service &&
+                chroot "$1" systemctl mask systemd-networkd.service systemd-resolved.service console-getty.service \
+                        systemd-journal-flush.service apt-daily.timer apt-daily-upgrade.timer &&
+                rm -f "$1/etc/machine-id" && : >"$1/etc/machine-id"
 }
-
-names_of() { # FOLDER
-        id=$(basename "$1" | tail -c 7 | tr '[:upper:]' '[:lower:]')
-        bridge=cxm-$id
-}
-sweep() { # what scripts left that were killed
-        local folder
-        for folder in /var/tmp/coxswain-machines-*; do
-                [ ! -e "$folder/owner" ] || kill -0 "$(cat "$folder/owner")" 2>/dev/null || (
-                        work=$folder
-                        names_of "$folder"
-                        machines_end
-                )
-        done
-}
-machines_begin() { # NAME
-        [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 0; }
-        sweep
-        work=$(mktemp -d "/var/tmp/coxswain-machines-$1.XXXXXX") # on a disk: containers' file systems are overlays on it
-        echo $$ >"$work/owner"
-        names_of "$work"
-        : >"$work/hosts" # what all machines know beside themselves
-        trap machines_end EXIT
-        trap 'exit 1' INT TERM
-        TAP_ON_FAILURE=${TAP_ON_FAILURE:-machines_show}
-        base_tree
-        (
-                flock 9
-                prefix=$(free_network)
-                ip link add "$bridge" type bridge && ip address add "$prefix.1/24" dev "$bridge" && ip link set "$bridge" up && echo "$prefix" >"$work/prefix"
-        ) 9>"$top/build/machines/lock" || fail_test "no bridge"
-        prefix=$(cat "$work/prefix")
-}
-address_of() { echo "$prefix.$1"; }
 
 groups_of() { local h; for h in /sys/fs/cgroup/*/; do [ ! -e "$h/cgroup.procs" ] || echo "$h$1"; done; } # NAME: of all hierarchies
 [ ! -e /sys/fs/cgroup/cgroup.procs ] || groups_of() { echo "/sys/fs/cgroup/$1"; }
 
 machine_start() { # NAME NUMBER
         local name=$1 folder=$work/$1 group
+        base_tree
         mkdir -p "$folder"/{up,work,root,kubelet,volumes}
         mountpoint -q "$folder/root" || mount -t overlay overlay -o "lowerdir=$base,upperdir=$folder/up,workdir=$folder/work" "$folder/root"
         printf 'ADDRESS=%s\nGATEWAY=%s.1\n' "$(address_of "$2")" "$prefix" >"$folder/root/etc/machine-network"
@@ -158,17 +94,6 @@ groups_gone() { # NAME
                 [ ! -d "$group" ] || return 1
         done
 }
-machines_end() {
-        local folder
-        trap '' INT TERM
-        for folder in "$work"/*/; do [ ! -e "$folder/number" ] || machine_kill "$(basename "$folder")"; done
-        kill $(cat "$work"/*.pid 2>/dev/null) 2>/dev/null
-        for folder in "$work"/*/; do
-                findmnt -rno TARGET | grep -F "$folder" | sort -r | while read -r point; do umount -l "$point"; done
-        done
-        ip link delete "$bridge" 2>/dev/null
-        rm -rf --one-file-system "$work"
-}
 machine_forget() {
         local point
         machine_kill "$1"
@@ -181,39 +106,6 @@ machines_show() {
                 [ ! -e "$folder/pid" ] || { echo "--- $(basename "$folder")"; on "$(basename "$folder")" journalctl -b -q -n 25 --no-hostname -o cat -p notice; }
         done
 }
-link_of() { echo "vb-cxm$id$(cat "$work/$1/number")"; }
 cut_off() { ip link set "$(link_of "$1")" nomaster && ip link set "$(link_of "$1")" down; }
 reconnect() { ip link set "$(link_of "$1")" master "$bridge" && ip link set "$(link_of "$1")" up; }
 
-packages_install() { # NAME PACKAGE...
-        local name=$1 package
-        shift
-        mkdir -p "$work/$name/root/root/packages"
-        for package in "$@"; do cp "$packages/${package}_$(cat "$packages/version")_"*.deb "$work/$name/root/root/packages/" || return 1; done
-        on "$name" sh -c 'DEBIAN_FRONTEND=noninteractive dpkg -i /root/packages/*.deb && rm -r /root/packages'
-}
-image_load() { # NAME: the example's image
-        [ -s "$work/hello.tar" ] || { "$top/test/images/build" "$top/build/images" >/dev/null && tar -C "$top/build/images/hello-v1" -cf "$work/hello.tar" .; } || return 1
-        put "$1" "$work/hello.tar" /var/lib/kubelet/images/import.hello &&
-                on "$1" mv /var/lib/kubelet/images/import.hello /var/lib/kubelet/images/import/hello.tar &&
-                until_true 60 on "$1" test ! -e /var/lib/kubelet/images/import/hello.tar
-}
-block() { # PAGE KIND N: the Nth ```sh, or the ```text behind it
-        awk -v kind="$2" -v wanted="$3" '/^```sh$/ {n++; on = kind == "sh" && n == wanted; next} /^```text$/ {on = kind == "text" && n == wanted; next}
-                /^```$/ {on = 0} on' "$top/docs/tutorials/$1"
-}
-page() { block "$1" sh "$2" | sed "s/192\.0\.2\./$prefix./g"; }
-shows() { "$top/test/tutorials/run" --compare <(block "$1" text "$2"); }
-cis_passes() {
-        local said
-        said=$(on "$1" coxswain cis 2>&1) || { echo "$said" | grep -E 'FAIL|error'; return 1; }
-        grep -qx '0 checks FAIL' <<<"$said" && grep -qE '^[1-9][0-9]* checks PASS$' <<<"$said"
-}
-cis_fails() {
-        local said r=0
-        on "$1" sh -ec "$4" || return 1
-        said=$(on "$1" coxswain cis 2>&1) || r=$?
-        on "$1" sh -ec "$5" && [ $r = 1 ] && grep -qF "[FAIL] $2 " <<<"$said" && grep -qF "$2 $3" <<<"$said" || { echo "$said" | grep "$2"; return 1; }
-}
-figure() { echo "# $1: $2 (goal: $3)" | tee -a "$work/figures"; } # WHAT VALUE GOAL
-seconds_since() { awk "BEGIN {printf \"%.1f\", $EPOCHREALTIME - $1}"; }

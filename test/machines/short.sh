@@ -28,7 +28,6 @@ t_check() {
                 ! grep -q 'FileExisting-runc' <<<"$said" && on master-1 coxswain check
 }
 ok "check says what a machine lacks, with its remedy" t_check
-types() { on "$1" sh -ec "cd /root; $(page "$2" "$3")" 2>&1; } # MACHINE PAGE BLOCK
 t_install() {
         cp "$packages"/*_"$(cat "$packages/version")"_*.deb "$work/master-1/root/root/" && yes | types master-1 several-machines.md 2 && packages_install worker-1 coxswain-client coxswain-node &&
                 types master-1 several-machines.md 3 | shows several-machines.md 3 &&

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Control groups of v2, in a folder that looks like a v2 tree: what is written into which file, and what is read from them.
+#include "kubelet/pod/cgroups.h"
 #include "kubelet/runtime/cgroup.h"
 #include "kubelet/runtime/cgroup_io.h"
+#include "kubelet/runtime/runtime_internal.h"
 #include "kubelet/runtime/spec.h"
 #include "libcommon/base/buf.h"
 #include "libcommon/base/process.h"
@@ -73,6 +75,42 @@ static void limits(void **state)
                 has("/k/podx", "cpu.max", cases[i].cpu_max);
                 has("/k/podx", "memory.max", cases[i].memory);
                 has("/k/podx", "pids.max", cases[i].pids);
+        }
+}
+
+// Burstable pods weigh what they ask for; of the others only the tier itself is written.
+static void tiers(void **state)
+{
+        (void)state;
+        static const struct {
+                const char *pods, *burstable;
+        } cases[] = {
+                {"[]", "1"},
+                {"[{'spec': {'containers': [{'name': 'c', 'resources': {'requests': {'cpu': '250m'}}}]}},"
+                 " {'spec': {'containers': [{'name': 'c', 'resources': {'requests': {'cpu': '750m'}}}]}},"
+                 " {'spec': {'containers': [{'name': 'c', 'resources': {'requests': {'cpu': '1', 'memory': '1Mi'},"
+                 "                                                      'limits': {'cpu': '1', 'memory': '1Mi'}}}]}},"
+                 " {'spec': {'containers': [{'name': 'c'}]}}]",
+                 "39"},
+                {"[{'spec': {'containers': [{'name': 'c', 'resources': {'requests': {'memory': '1Mi'}}}]}}]", "1"}};
+        struct runtime rt = {.cgroup_root = (char[]){"/w"}};
+        struct kubelet k = {.runtime = &rt, .allocatable_cpu = 2000, .pods_memory = 1 << 30};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep) char *text = cx_strdup(cases[i].pods);
+                for (char *p = text; *p; p++)
+                        *p = (char)(*p == '\'' ? '"' : *p);
+                json_auto_t *pods = NULL;
+                assert_int_equal(cx_json_parse(text, strlen(text), false, &pods, &err), 0);
+                group("/w/kubepods");
+                group("/w/kubepods/burstable");
+                group("/w/kubepods/besteffort");
+                assert_int_equal(pod_tiers_weigh(&k, pods, &err), 0);
+                has("/w/kubepods", "cpu.weight", "79");
+                has("/w/kubepods", "memory.max", "1073741824");
+                has("/w/kubepods/burstable", "cpu.weight", cases[i].burstable);
+                has("/w/kubepods/burstable", "memory.max", "");
+                has("/w/kubepods/besteffort", "cpu.weight", "1");
         }
 }
 
@@ -264,9 +302,9 @@ int main(void)
                 return 1;
         cgroup_use(root, true);
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(limits),   cmocka_unit_test(controllers), cmocka_unit_test(usage),
-                cmocka_unit_test(tree),     cmocka_unit_test(spec),        cmocka_unit_test(io_of_v2),
-                cmocka_unit_test(io_of_v1), cmocka_unit_test(take_in_v1),
+                cmocka_unit_test(limits),   cmocka_unit_test(tiers),    cmocka_unit_test(controllers),
+                cmocka_unit_test(usage),    cmocka_unit_test(tree),     cmocka_unit_test(spec),
+                cmocka_unit_test(io_of_v2), cmocka_unit_test(io_of_v1), cmocka_unit_test(take_in_v1),
         };
         int r = cmocka_run_group_tests(tests, NULL, NULL);
         return cx_remove_tree(root, NULL) < 0 ? 1 : r;

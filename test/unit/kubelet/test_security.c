@@ -283,6 +283,7 @@ static void apparmor(void **state)
 {
         (void)state;
         static const char loaded[] = "docker-default (enforce)\nmine (complain)\ncri-containerd.apparmor.d (enforce)\n";
+        static const char ours[] = "cri-containerd.apparmor.d (enforce)\ncoxswain-default (enforce)\n";
         static const struct {
                 const char *type, *profile, *loaded;
                 int code;
@@ -290,12 +291,19 @@ static void apparmor(void **state)
         } cases[] = {{"Unconfined", NULL, NULL, 0, NULL},
                      {"RuntimeDefault", NULL, NULL, -EINVAL, NULL},
                      {"RuntimeDefault", NULL, loaded, 0, "cri-containerd.apparmor.d"},
+                     {"RuntimeDefault", NULL, ours, 0, "coxswain-default"},
+                     {"RuntimeDefault", NULL, "mine (complain)\n", -EINVAL, NULL},
+                     {NULL, NULL, ours, 0, "coxswain-default"},
+                     {NULL, NULL, loaded, 0, "cri-containerd.apparmor.d"},
+                     {NULL, NULL, "mine (complain)\n", 0, NULL},
+                     {NULL, NULL, NULL, 0, NULL},
+                     {"Unconfined", NULL, ours, 0, NULL},
                      {"Localhost", "mine", loaded, 0, "mine"},
                      {"Localhost", "min", loaded, -EINVAL, NULL},
                      {"Localhost", "mine", NULL, -EINVAL, NULL}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 json_auto_t *profile =
-                        json_pack("{s:s, s:s*}", "type", cases[i].type, "localhostProfile", cases[i].profile);
+                        json_pack("{s:s*, s:s*}", "type", cases[i].type, "localhostProfile", cases[i].profile);
                 const char *name = NULL;
                 CX_ERROR err = CX_ERROR_INIT;
                 assert_int_equal(confine_apparmor(profile, cases[i].loaded, &name, &err), cases[i].code);
