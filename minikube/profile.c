@@ -78,10 +78,9 @@ int profile_open(const char *name, struct profile *ret_profile, struct cx_error 
 
 int profile_save(const struct profile *p, struct cx_error *err)
 {
-        json_auto_t *config =
-                json_pack("{s:s,s:i,s:I,s:I,s:i,s:b,s:s*}", "name", p->name, "nodes", p->nodes, "gone",
-                          (json_int_t)p->gone, "stopped", (json_int_t)p->stopped, "index", p->index, "small", p->small,
-                          "registryConfig", p->registry_config);
+        json_auto_t *config = json_pack("{s:s,s:i,s:I,s:I,s:i,s:b,s:s*}", "name", p->name, "nodes", p->nodes, "gone",
+                                        (json_int_t)p->gone, "stopped", (json_int_t)p->stopped, "index", p->index,
+                                        "small", p->small, "registryConfig", p->registry_config);
         json_t *extra = cx_json_array_at(config, "extraConfig");
         for (size_t i = 0; i < p->extra.count; i++)
                 json_array_append_new(extra, json_string(p->extra.items[i]));

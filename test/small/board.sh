@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A cluster of one node on a small board: master, node, etcd, DNS and ten pods of hello have 192 MB, in a memory control group, and the
-# cluster's processes no more than 110 of it, while the tutorials are typed round after round for MINUTES (60). Clients are beside
-# the board: kubectl, curl, and what types. Prints TAP. Needs root, and cgroup v1's memory controller.
+# A cluster of one node on a small board: master, node, etcd, DNS and ten pods of hello have 192 MB, in a memory control group, and
+# the cluster's processes no more than 110 of it (memory.py says how that is measured), while the tutorials are typed round after
+# round for MINUTES (60). Clients are beside the board: kubectl, curl, and what types. Prints TAP. Needs root, and cgroup v1's
+# memory controller.
 . "$(dirname "$0")/../lib/cluster.sh"
 . "$top/test/small/lib.bash"
 MINUTES=${MINUTES:-60}
