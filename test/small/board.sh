@@ -11,13 +11,12 @@ size=192 goal=110 growth=5 # MB
 [ -n "${BOARD_NAME:-}" ] || board_enter "$(realpath "$0")" $((size << 20))
 
 board_begin || exit 1
-exec 9>&-
 cluster_begin board
 mkdir "$work/bin"
 export MINIKUBE_PROFILE=$profile PATH=$work/bin:$bin:$PATH LANG=C.UTF-8
 
 # What is on the board: minikube and all that it starts.
-printf '#!/bin/sh\necho 0 >%s/system/cgroup.procs && exec %s/minikube "$@"\n' "$memory" "$bin" >"$work/bin/minikube"
+printf '#!/bin/sh\necho 0 >%s/cgroup.procs && exec %s/minikube "$@"\n' "$board" "$bin" >"$work/bin/minikube"
 chmod +x "$work/bin/minikube"
 
 ready() {
@@ -75,7 +74,7 @@ wait $measurer
 rm "$work/measurer.pid"
 "$top/test/small/memory.py" report "$work/samples" >"$work/report"
 grep '^#' "$work/report"
-echo "# the board's highest: $(($(board_figure memory.max_usage_in_bytes) >> 20)) MB of $size, files' pages given back: $(board_figure memory.failcnt) times"
+echo "# the board's highest: $(($(cat $memory/memory.max_usage_in_bytes) >> 20)) MB of $size, files' pages given back: $(cat $memory/memory.failcnt) times"
 ok "logs and exec reach a pod of hello" logs_and_exec
 ok "no request to hello failed" load_stop
 echo "# $(cat "$work/load.count") requests"
