@@ -30,7 +30,7 @@ in_root() {
 fill_root() {
         local mirror
         mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $release" | head -n 1)
-        rm -rf --one-file-system "$root"
+        rm -rf --one-file-system "$top/build/small/$release-arm64"-* # this one, half made, and those of before
         debootstrap --variant=minbase "$release" "$root" "$mirror" || return 1
         printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" && chmod 755 "$root/usr/sbin/policy-rc.d" # no service starts
         mkdir -p "$root/build/needs/debian"
