@@ -48,6 +48,7 @@ watched() { # starts what measures, and the load
         url=$(cat "$work/url") LOAD_PAUSE=0.2
         load_start
 }
+measured() { kill $measurer || { cat "$work/measure.log"; return 1; }; }
 rounds() { "$top/test/small/rounds.py" "$work" $((MINUTES * 60)) >"$work/rounds" 2>&1 || { cat "$work/rounds"; return 1; }; }
 logs_and_exec() {
         k logs -n board deployment/hello --tail=1 | grep GET && equals "$(k exec -n board deployment/hello -- sh -c 'echo "$HELLO_VERSION"')" v1
@@ -69,7 +70,7 @@ ok "DNS answers" dns_answers
 watched
 ok "the tutorials are typed for $MINUTES minutes, and every command does what the page shows" rounds
 echo "# $(grep -c '^round' "$work/rounds") rounds, the longest of $(sed -n 's/^round.*: \([0-9]*\) s/\1/p' "$work/rounds" | sort -n | tail -n 1) s"
-kill $measurer
+ok "memory was measured all the time" measured
 wait $measurer
 rm "$work/measurer.pid"
 "$top/test/small/memory.py" report "$work/samples" >"$work/report"

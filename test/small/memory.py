@@ -12,6 +12,7 @@ until the process gives it back.
 Pages of files (executables, libraries, etcd's database) are the kernel's cache; it takes them back when it wants room, and a board
 has as many of them as fit. The table has both."""
 import json
+import os
 import pathlib
 import re
 import sys
@@ -42,13 +43,14 @@ def pss(pid):
 
 
 def processes():
-    for procs in MEMORY.rglob("cgroup.procs"):
-        if "kubepods" not in procs.parts:
-            try:
-                pids = procs.read_text().split()
-            except OSError:
-                continue
-            yield from (pid for pid in pids if pid != "0")
+    for folder, inner, _ in os.walk(MEMORY):  # groups come and go meanwhile
+        if "kubepods" in inner:
+            inner.remove("kubepods")
+        try:
+            pids = (pathlib.Path(folder) / "cgroup.procs").read_text().split()
+        except OSError:
+            continue
+        yield from (pid for pid in pids if pid != "0")
 
 
 def stat(group):
