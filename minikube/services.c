@@ -307,13 +307,13 @@ static void add_extra(const struct profile *profile, struct cluster_service *ser
                         arg(service, "--%s", strchr(profile->extra.items[i], '.') + 1);
 }
 
-// On a small machine memory is worth more than time: etcd collects garbage sooner (Go lets the heap grow by so many percent), its log
-// and its history are shorter, and events, of which there are many, live for minutes.
+// On a small machine memory is worth more than time: etcd collects garbage sooner (Go lets the heap grow by so many
+// percent), its log and its history are shorter, and events, of which there are many, live for minutes.
 static const struct {
         const char *service, *flag, *variable;
 } small[] = {
         {"etcd", "--snapshot-count=500", "GOGC=10"},
-        {"kube-apiserver", "--default-watch-cache-size=256", NULL},
+        {"kube-apiserver", "--default-watch-cache-size=128", NULL},
         {"kube-apiserver", "--etcd-compaction-interval=20s", NULL},
         {"kube-apiserver", "--event-ttl=5m", NULL},
 };

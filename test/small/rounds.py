@@ -15,8 +15,10 @@ from page import PAGES, Shell, blocks_of, run_block
 
 # The pages of a round, with headings whose blocks are left out, and why.
 PAGES_OF_A_ROUND = [
-    ("first-cluster.md", {"Start it": "the cluster runs", "Look around": "it is not empty: ten pods of hello are there"}),
-    ("deploy.md", {"Deploy, break, scale, update, roll back": "the cluster runs", "An image": "the images are there: test/images/small"}),
+    ("first-cluster.md", {"Start it": "the cluster runs",
+                          "Look around": "it is not empty: ten pods of hello are there"}),
+    ("deploy.md", {"Deploy, break, scale, update, roll back": "the cluster runs",
+                   "An image": "the images are there: test/images/small"}),
     ("services.md", {}),
     ("configure.md", {}),
 ]

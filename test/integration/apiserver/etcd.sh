@@ -145,6 +145,28 @@ t_compacted_page() { # the rest of a list whose revision is forgotten can be had
                 [ -n "$next" ] && page "$next" && want 200 '[.items[].metadata.name] == ["page-4"]' && equals "$next" ""
 }
 
+apiserver_again() { # [FLAGS]
+        kill "$(cat "$work/apiserver.pid")"
+        until_true 30 _gone "$(cat "$work/apiserver.pid")" && apiserver_start "$work" "$port" "$@" && until_true 60 ready
+}
+forgotten() { req POST /configmaps "$(cm "later-$RANDOM$RANDOM" later)" && ctl get / --rev "$1" 2>&1 | grep 'has been compacted'; } # REVISION
+t_short_history() {
+        local revision n
+        apiserver_again --etcd-compaction-interval=1s --default-watch-cache-size=128 || return 1
+        req POST /configmaps "$(cm oldest)" && want 201 && revision=$(jq -r .metadata.resourceVersion "$work/body") || return 1
+        for n in $(seq 130); do printf '%s\n' "$(cm "more-$n" more)"; done >"$work/more"
+        jq -s '{apiVersion:"v1",kind:"List",items:.}' "$work/more" >"$work/list.json"
+        k create --validate=false -f "$work/list.json" >/dev/null || return 1
+        req GET "/configmaps?watch=1&resourceVersion=$revision" && want 200 '.type == "ERROR" and .object.code == 410' || return 1
+        until_true 60 forgotten "$revision" || return 1
+        apiserver_again
+}
+t_refused_flags() {
+        ! "$BIN/kube-apiserver" --etcd-servers https://127.0.0.1:1 --tls-cert-file "$work/server.crt" --tls-private-key-file "$work/server.key" \
+                --etcd-compaction-interval=10ms >"$work/refused" 2>&1 && grep 'etcd-compaction-interval has to be a second at least' "$work/refused" &&
+                ! "$BIN/kube-apiserver" --default-watch-cache-size=1 >"$work/refused" 2>&1 && grep 'default-watch-cache-size' "$work/refused"
+}
+
 t_full() {
         local i size large
         req POST /configmaps "$(cm kept)" && want 201 || return 1
@@ -167,7 +189,7 @@ t_full() {
 
 control_plane_start "$work" "$port" || { cat "$work"/*.log; exit 1; }
 CP=$work
-for t in ${ONLY:-silent killed_in_writes compacted compacted_page full}; do
+for t in ${ONLY:-silent killed_in_writes compacted compacted_page short_history refused_flags full}; do
         ok "$t" "t_$t"
 done
 ok "no complaints" no_complaints
