@@ -65,6 +65,19 @@ t_forget() { # a machine that does not become a master
         cp "$work/mine.crt" "$work/etc/pki/ca.crt" && cp "$work/mine.key" "$work/etc/pki/ca.key"
 }
 ok "authorities do not stay on a machine that could not become a master" t_forget
+t_tokens() { # of a Node that was deleted, of the one there is, of a version before, and when nobody says which there is
+        local text='claims() { printf "h.%s.s" "$(printf "{\"exp\":%d,\"iat\":%d,\"kubernetes.io\":{%s\"serviceaccount\":{\"name\":\"a\",\"uid\":\"u3\"}}}" $(($(date +%s) + 86400)) "$(date +%s)" "${1:+\"node\":{\"name\":\"n\",\"uid\":\"$1\"},}" | base64 -w0 | tr "/+" "_-" | tr -d =)"; }
+                . "$parts/certs.bash"; mkdir -p "$etc/tokens"; node_uid='
+        part "$text"'; kubectl() { printf u2; }; claims u1 >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { printf u2; }; claims u2 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { printf u3; }; claims "" >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { return 1; }; claims u1 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"'
+}
+ok "a token of another Node than there is gets renewed" t_tokens
+t_policy() { # whoever gets into a pod is told of before anything that is read is left out
+        part audit_policy | awk '/pods\/exec/ {told = NR} /verbs:/ && !read {read = NR} END {exit !(told && told < read)}'
+}
+ok "the audit policy leaves out nobody who gets into pods" t_policy
 ok "commands that renew and restart run one after the other" part 'lock_file=$2/lock; alone; alone; ! flock -n "$lock_file" true'
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&
