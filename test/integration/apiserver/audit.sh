@@ -41,7 +41,7 @@ events() { jq -c --arg id "$id" 'select(.auditID == $id)' "$log"; }
 event() { # JQ FILTER that must hold of the one event
         local found
         found=$(events)
-        [ "$(wc -l <<<"$found")" = 1 ] && jq -e "$1" <<<"$found" >/dev/null || { echo "not so: $1 in $found"; return 1; }
+        [ -n "$found" ] && [ "$(wc -l <<<"$found")" = 1 ] && jq -e "$1" <<<"$found" >/dev/null || { echo "not so: $1 in $found"; return 1; }
 }
 none() { local found; found=$(events); [ -z "$found" ] || { echo "told: $found"; return 1; }; }
 
