@@ -20,10 +20,12 @@ ingress        | ingress-controller | root                    | addons/ingress-c
 dashboard      | dashboard          | coxswain-dashboard      | addons/dashboard                                    | -       | several
 '
 addon_label() { printf 'addons.coxswain.io/%s' "$1"; } # of the nodes that run it
+# A node may give itself that label, but not the role of a master: or it would be where users of the addon are sent.
+addon_selector() { printf '%s,node-role.kubernetes.io/control-plane' "$(addon_label "$1")"; } # NAME
 
-addon_nodes() { k get nodes -l "$(addon_label "$1")" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; } # NAME
+addon_nodes() { k get nodes -l "$(addon_selector "$1")" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; } # NAME
 addon_addresses() { # NAME
-        k get nodes -l "$(addon_label "$1")" \
+        k get nodes -l "$(addon_selector "$1")" \
                 -o 'jsonpath={range .items[*]}{.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' | cut -d' ' -f1
 }
 # The addon's objects, with all masters that run it as endpoints.

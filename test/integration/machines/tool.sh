@@ -74,6 +74,11 @@ t_tokens() { # of a Node that was deleted, of the one there is, of a version bef
                 part "$text"'; kubectl() { return 1; }; claims u1 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"'
 }
 ok "a token of another Node than there is gets renewed" t_tokens
+t_addon_nodes() { # of a worker that gave itself the label no addon's users hear
+        part '. "$parts/addons.bash"; k() { [[ "$*" != *"-l addons.coxswain.io/dashboard,node-role.kubernetes.io/control-plane "* ]] || printf "192.0.2.1\n"; }
+                equal() { [ "$1" = "$2" ]; }; equal "$(addon_nodes dashboard)" 192.0.2.1 && equal "$(addon_addresses dashboard)" 192.0.2.1'
+}
+ok "addons run on masters, whatever workers say" t_addon_nodes
 t_policy() { # whoever gets into a pod is told of before anything that is read is left out
         part audit_policy | awk '/pods\/exec/ {told = NR} /verbs:/ && !read {read = NR} END {exit !(told && told < read)}'
 }
