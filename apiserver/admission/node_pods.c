@@ -223,7 +223,8 @@ int node_check_account_token(const struct admission_request *request, const char
 {
         const json_t *bound = cx_json_get(request->object, "spec.boundObjectRef");
         if (!cx_streq(cx_json_string(bound, "kind"), "Node"))
-                return node_refuse(request, node, "bound the token of the account, which may ask for no other tokens", err);
+                return node_refuse(request, node, "bound the token of the account, which may ask for no other tokens",
+                                   err);
         return check_bound_node(request, node, err);
 }
 

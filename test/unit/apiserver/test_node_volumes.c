@@ -193,12 +193,13 @@ static void test_tokens(void **state CX_UNUSED)
         static const struct {
                 const char *account, *node, *uid_of, *audience;
                 bool allowed;
-        } cases[] = {{"unit", "a", "a", NULL, true},
-                     {"unit", "a", "b", NULL, false},
-                     {"unit", "a", NULL, NULL, false},
-                     {"unit", "b", "b", NULL, false},
-                     {"unit", "a", "a", "vault", false},
-                     {"default", "a", "a", NULL, false}}; // a pod of the node has it: that is no leave to outlive the pod
+        } cases[] = {
+                {"unit", "a", "a", NULL, true},
+                {"unit", "a", "b", NULL, false},
+                {"unit", "a", NULL, NULL, false},
+                {"unit", "b", "b", NULL, false},
+                {"unit", "a", "a", "vault", false},
+                {"default", "a", "a", NULL, false}}; // a pod of the node has it: that is no leave to outlive the pod
         struct user kubelet = {.name = cx_strdup("system:node:a")};
         cx_strings_add(&kubelet.groups, "system:nodes");
         for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++)
@@ -219,8 +220,11 @@ static void test_tokens_of_accounts(void **state CX_UNUSED)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_volumes_that_are_made), cmocka_unit_test(test_writes),
-                                           cmocka_unit_test(test_deletion), cmocka_unit_test(test_of_pods),
-                                           cmocka_unit_test(test_tokens), cmocka_unit_test(test_tokens_of_accounts)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_volumes_that_are_made),
+                                           cmocka_unit_test(test_writes),
+                                           cmocka_unit_test(test_deletion),
+                                           cmocka_unit_test(test_of_pods),
+                                           cmocka_unit_test(test_tokens),
+                                           cmocka_unit_test(test_tokens_of_accounts)};
         return cmocka_run_group_tests(tests, start, end);
 }

@@ -436,12 +436,13 @@ static void test_server_names(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 assert_true(csr_is_server_name(names[i]));
         assert_false(csr_is_server_name("n1"));
-        static const char *const urls[][2] = {{"https://api.example.com:6443", "api.example.com"},
-                                              {"https://192.0.2.1/x", "192.0.2.1"},
-                                              {"https://[2001:db8::1]:6443", "2001:db8::1"},
-                                              {"https://[2001:DB8:0::1]:6443", "2001:db8::1"}, // as a certificate has it
-                                              {"https://API.example.com.:6443", "api.example.com"},
-                                              {"", ""}};
+        static const char *const urls[][2] = {
+                {"https://api.example.com:6443", "api.example.com"},
+                {"https://192.0.2.1/x", "192.0.2.1"},
+                {"https://[2001:db8::1]:6443", "2001:db8::1"},
+                {"https://[2001:DB8:0::1]:6443", "2001:db8::1"}, // as a certificate has it
+                {"https://API.example.com.:6443", "api.example.com"},
+                {"", ""}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(urls); i++) {
                 CX_CLEANUP(cx_freep) char *host = csr_host_of(urls[i][0]);
                 assert_string_equal(host, urls[i][1]);
