@@ -89,10 +89,11 @@ list_addon() {
         nodes=$(addon_nodes "$1" | paste -sd,)
         printf '%-16s %-10s %s\n' "$1" "$([ -n "$nodes" ] && echo enabled || echo disabled)" "${nodes:--}"
 }
-forget_addon() { # after a restore: the machines that ran it are gone
-        local machine
-        [ -n "$(addon_nodes "$1")" ] || return 0
-        for machine in $(addon_nodes "$1"); do k label node "$machine" "$(addon_label "$1")-" >/dev/null; done
+forget_addon() { # after a restore: the machines that ran it are gone, and are masters no more
+        local machine machines
+        machines=$(k get nodes -l "$(addon_label "$1")" -o name)
+        [ -n "$machines" ] || return 0
+        for machine in $machines; do k label "$machine" "$(addon_label "$1")-" >/dev/null; done
         k delete --ignore-not-found -f "$(addon_folder)/$1.yaml" >/dev/null
         say addons "The '$1' addon was on. Turn it on again: coxswain addons enable $1"
 }

@@ -79,6 +79,11 @@ t_addon_nodes() { # of a worker that gave itself the label no addon's users hear
                 equal() { [ "$1" = "$2" ]; }; equal "$(addon_nodes dashboard)" 192.0.2.1 && equal "$(addon_addresses dashboard)" 192.0.2.1'
 }
 ok "addons run on masters, whatever workers say" t_addon_nodes
+t_forget_addon() { # in a restored cluster: the machines have the label, and their role was taken from them
+        part '. "$parts/addons.bash"; k() { [[ "$*" == *control-plane* ]] || printf "node/gone\n"; printf "%s\n" "$*" >>"${etc%/*}/asked"; }; forget_addon dashboard' >"$work/said" &&
+                grep -qxF 'label node/gone addons.coxswain.io/dashboard-' "$work/asked" && grep -q "Turn it on again" "$work/said"
+}
+ok "after a restore addons are off" t_forget_addon
 t_policy() { # whoever gets into a pod is told of before anything that is read is left out
         part audit_policy | awk '/pods\/exec/ {told = NR} /verbs:/ && !read {read = NR} END {exit !(told && told < read)}'
 }
