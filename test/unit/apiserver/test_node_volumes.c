@@ -33,6 +33,11 @@ static int start(void **state CX_UNUSED)
                 "{'metadata':{'name':'late'},'provisioner':'p','volumeBindingMode':'WaitForFirstConsumer'}"));
 #define OF(class) "},'spec':{'accessModes':['ReadWriteOnce'],'storageClassName':'" class "'"
 #define SELECTED(node) ",'annotations':{'volume.kubernetes.io/selected-node':'" node "'}"
+        json_decref(must_create(&fixture, "csidrivers", "{'metadata':{'name':'d.example.com'},'spec':{}}"));
+        json_decref(
+                must_create(&fixture, "storageclasses", "{'metadata':{'name':'csi'},'provisioner':'d.example.com'}"));
+        claim("csi", OF("csi"));
+        claim("csi-of-a", SELECTED("a") OF("csi"));
         claim("now", OF("now"));
         claim("late", OF("late"));
         claim("of-a", SELECTED("a") OF("late"));
@@ -73,10 +78,11 @@ static void test_volumes_that_are_made(void **state CX_UNUSED)
                 bool allowed;
         } cases[] = {
                 {VOLUME("v", LOCAL("'a'") FOR("of-a")), true},
-                {VOLUME("v1", LOCAL("'a'")), false},                // for whoever likes it
-                {VOLUME("v2", LOCAL("'a'") FOR("of-b")), false},    // whose pod is elsewhere
-                {VOLUME("v3", LOCAL("'a'") FOR("late")), false},    // would draw its pod here
-                {VOLUME("v4", LOCAL("'a'") FOR("nowhere")), false}, // is not there
+                {VOLUME("v1", LOCAL("'a'")), false},                 // for whoever likes it
+                {VOLUME("v2", LOCAL("'a'") FOR("of-b")), false},     // whose pod is elsewhere
+                {VOLUME("v3", LOCAL("'a'") FOR("late")), false},     // would draw its pod here
+                {VOLUME("v4", LOCAL("'a'") FOR("nowhere")), false},  // is not there
+                {VOLUME("v9", LOCAL("'a'") FOR("csi-of-a")), false}, // a CSI driver's to make
                 {VOLUME("v5", LOCAL("'b'") FOR("of-a")), false},
                 {VOLUME("v6", LOCAL("'a','b'") FOR("of-a")), false},
                 {VOLUME("v7", "'hostPath':{'path':'/'}" FOR("of-a")), false},
@@ -114,6 +120,7 @@ static void test_writes(void **state CX_UNUSED)
                 {"persistentvolumes", "here", "{'spec':{'claimRef':{'namespace':'default','name':'late'}}}", false},
                 {"persistentvolumeclaims", "now", SELECT("'b'"), false},
                 {"persistentvolumeclaims", "now", SELECT("'a'"), true},
+                {"persistentvolumeclaims", "csi", SELECT("'a'"), false}, // is a CSI driver's to make
                 {"persistentvolumeclaims", "late", SELECT("'a'"), false},
                 {"persistentvolumeclaims", "of-b", SELECT("'a'"), false},
                 {"persistentvolumeclaims", "of-b", SELECT("null"), false},
