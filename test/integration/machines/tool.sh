@@ -84,6 +84,12 @@ t_forget_addon() { # in a restored cluster: the machines have the label, and the
                 grep -qxF 'label node/gone addons.coxswain.io/dashboard-' "$work/asked" && grep -q "Turn it on again" "$work/said"
 }
 ok "after a restore addons are off" t_forget_addon
+t_rights() { # that made tokens bound to nothing go by the next upgrade
+        part 'exec 3>"${etc%/*}/asked"; kubectl() { printf "%s\n" "$*" >&3; }; drop_former_rights conf' &&
+                grep -qF -- '-n kube-system --ignore-not-found rolebindings coxswain:kube-proxy-token coxswain:cluster-dns-token coxswain:storage-provisioner-token' "$work/asked" &&
+                grep -qF -- '-n kube-system --ignore-not-found roles coxswain:kube-proxy-token' "$work/asked" && grep -q 'drop_former_rights "$admin"' "$top/scripts/cluster.d/upgrade.bash"
+}
+ok "rights of a version before go" t_rights
 t_policy() { # whoever gets into a pod is told of before anything that is read is left out
         part audit_policy | awk '/pods\/exec/ {told = NR} /verbs:/ && !read {read = NR} END {exit !(told && told < read)}'
 }
