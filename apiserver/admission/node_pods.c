@@ -187,15 +187,45 @@ static int check_audience(const struct admission_request *request, const json_t 
         return node_refuse(request, node, what, err);
 }
 
-// Of an account that a unit of the node acts as. Who may ask for which account is RBAC's to say.
-static int check_node_token(const struct admission_request *request, const json_t *bound, const char *node,
-                            struct cx_error *err)
+static int check_bound_node(const struct admission_request *request, const char *node, struct cx_error *err)
 {
+        const json_t *bound = cx_json_get(request->object, "spec.boundObjectRef");
         json_auto_t *self = node_find(request, "nodes", NULL, node);
         if (strcmp(cx_json_string_or(bound, "name", ""), node) != 0 ||
             !cx_streq(cx_json_string_or(bound, "uid", ""), cx_json_string(self, "metadata.uid")))
                 return node_refuse(request, node, "requested token bound to another node, or without its uid", err);
         return 0;
+}
+
+// Of an account that a unit of the node acts as. Which accounts these are is RBAC's to say: that a pod of the node uses one is
+// enough for a token that dies with the pod, and for none that outlives it.
+static int check_node_token(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        const struct attributes attributes = {.user = request->scope->user,
+                                              .is_resource = true,
+                                              .verb = "create",
+                                              .group = "",
+                                              .resource = "serviceaccounts",
+                                              .subresource = "token",
+                                              .namespace = request->scope->namespace,
+                                              .name = request->scope->name};
+        const json_t *audiences = cx_json_get(request->object, "spec.audiences");
+        if (!authorize_beside_node(request->scope->api, &attributes, NULL))
+                return node_refuse(request, node, "requested token not bound to a pod", err);
+        for (size_t i = 0; i < json_array_size(audiences); i++)
+                if (!may_ask(request, cx_str(json_string_value(json_array_get(audiences, i)))))
+                        return node_refuse(request, node, "requested token bound to itself for another audience", err);
+        return check_bound_node(request, node, err);
+}
+
+// What an account makes of its token is bound as the token is.
+int node_check_account_token(const struct admission_request *request, const char *node, struct cx_error *err)
+{
+        const json_t *bound = cx_json_get(request->object, "spec.boundObjectRef");
+        if (!cx_streq(cx_json_string(bound, "kind"), "Node"))
+                return node_refuse(request, node, "bound the token of the account, which may ask for no other tokens",
+                                   err);
+        return check_bound_node(request, node, err);
 }
 
 int node_check_token(const struct admission_request *request, const char *node, struct cx_error *err)
@@ -204,7 +234,7 @@ int node_check_token(const struct admission_request *request, const char *node, 
         const char *name = cx_json_string_or(bound, "name", ""), *uid = cx_json_string_or(bound, "uid", "");
         bool core = cx_streq(cx_json_string(bound, "apiVersion"), "v1");
         if (core && cx_streq(cx_json_string(bound, "kind"), "Node"))
-                return check_node_token(request, bound, node, err);
+                return check_node_token(request, node, err);
         if (!core || !cx_streq(cx_json_string(bound, "kind"), "Pod") || !*name)
                 return node_refuse(request, node, "requested token not bound to a pod", err);
         if (!*uid)

@@ -194,8 +194,14 @@ typedef int check_fn(const struct admission_request *request, const char *node, 
 static const struct {
         check_fn *kubelet, *account;
 } checks[] = {
-        {node_check_pod, NULL},    {check_node, NULL},  {node_check_token, NULL}, {check_claim, node_check_claim},
-        {NULL, node_check_volume}, {check_lease, NULL}, {check_named, NULL},      {check_slice, NULL},
+        {node_check_pod, NULL},
+        {check_node, NULL},
+        {node_check_token, node_check_account_token},
+        {check_claim, node_check_claim},
+        {NULL, node_check_volume},
+        {check_lease, NULL},
+        {check_named, NULL},
+        {check_slice, NULL},
         {check_certificate, NULL},
 };
 

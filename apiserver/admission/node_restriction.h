@@ -15,4 +15,5 @@ int node_check_token(const struct admission_request *request, const char *node, 
 
 // For an account whose token is bound to the node.
 int node_check_volume(const struct admission_request *request, const char *node, struct cx_error *err) CX_CHECK;
+int node_check_account_token(const struct admission_request *request, const char *node, struct cx_error *err) CX_CHECK;
 int node_check_claim(const struct admission_request *request, const char *node, struct cx_error *err) CX_CHECK;

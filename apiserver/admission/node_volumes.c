@@ -26,14 +26,32 @@ static const char *selected_node(const json_t *claim)
         return cx_str(json_string_value(json_object_get(cx_json_get(claim, "metadata.annotations"), CX_SELECTED_NODE)));
 }
 
+static json_t *class_of(const struct admission_request *request, const json_t *claim)
+{
+        const char *class = cx_json_string_or(claim, "spec.storageClassName", "");
+        STORED *stored = admission_lookup(
+                request, builtin(request->scope->api, "storage.k8s.io", "v1", "storageclasses"), NULL, class);
+        return stored ? stored_parse(stored) : NULL;
+}
+
+// What a CSI driver makes volumes for waits for no folder of a node, which would only draw its pods there.
+static bool is_of_driver(const struct admission_request *request, const json_t *class)
+{
+        const char *provisioner = cx_json_string_or(class, "provisioner", "");
+        STORED *driver = admission_lookup(request, builtin(request->scope->api, "storage.k8s.io", "v1", "csidrivers"),
+                                          NULL, provisioner);
+        return driver;
+}
+
 // Is the volume for a claim that waits for one on this node?
 static bool is_wanted(const struct admission_request *request, const char *node)
 {
         const json_t *ref = cx_json_get(request->object, "spec.claimRef");
         json_auto_t *claim = node_find(request, "persistentvolumeclaims", cx_json_string_or(ref, "namespace", ""),
                                        cx_json_string_or(ref, "name", ""));
+        json_auto_t *class = claim ? class_of(request, claim) : NULL;
         return claim && cx_streq(cx_json_string(claim, "metadata.uid"), cx_json_string_or(ref, "uid", "")) &&
-               strcmp(selected_node(claim), node) == 0;
+               strcmp(selected_node(claim), node) == 0 && !is_of_driver(request, class);
 }
 
 static bool has_same_claim(const struct admission_request *request)
@@ -81,11 +99,9 @@ static bool is_same_without(const struct admission_request *request, const char 
 
 static bool binds_at_once(const struct admission_request *request)
 {
-        const char *class = cx_json_string_or(request->old, "spec.storageClassName", "");
-        STORED *stored = admission_lookup(
-                request, builtin(request->scope->api, "storage.k8s.io", "v1", "storageclasses"), NULL, class);
-        json_auto_t *found = stored ? stored_parse(stored) : NULL;
-        return found && !cx_streq(cx_json_string(found, "volumeBindingMode"), "WaitForFirstConsumer");
+        json_auto_t *class = class_of(request, request->old);
+        return class && !cx_streq(cx_json_string(class, "volumeBindingMode"), "WaitForFirstConsumer") &&
+               !is_of_driver(request, class);
 }
 
 // A claim that waits for a pod is the scheduler's: the account gives it back, from here or from a node that is gone. One that

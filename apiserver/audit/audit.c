@@ -224,6 +224,8 @@ int audit_new(const struct audit_options *options, struct cx_metrics *metrics, s
         audit->batch = to.batch;
         audit->strict = strcmp(options->mode, "blocking-strict") == 0;
         audit->most = options->truncate ? (size_t)options->truncate_event : EVENT_MAX;
+        if (audit->most > (size_t)to.file.max_size) // what does not fit into the file would be lost
+                audit->most = (size_t)to.file.max_size;
         audit->events = cx_metrics_counter(metrics, "apiserver_audit_event_total",
                                            "Events that were made for the audit log.", NULL);
         audit->levels = cx_metrics_counter(metrics, "apiserver_audit_level_total",

@@ -8,7 +8,10 @@
 #include "libcommon/format/json.h"
 
 #define MAX_AGENT 1024
+#define SHORT_URI 512
 #define TRUNCATED "audit.k8s.io/truncated"
+
+enum extent { WHOLE, WITHOUT_BODIES, SHORT }; // short: without what a client can make as long as it likes
 
 static void put_strings(struct cx_buf *to, const char *key, const struct cx_strings *list)
 {
@@ -72,11 +75,11 @@ void audit_source_addresses(const char *forwarded, const char *real, const char 
                 add_address(ret_list, peer, strlen(peer), false);
 }
 
-static void put_sources(struct cx_buf *to, const struct cx_http_request *request)
+static void put_sources(struct cx_buf *to, const struct cx_http_request *request, enum extent extent)
 {
         CX_STRINGS list = CX_STRINGS_INIT;
-        audit_source_addresses(cx_http_header(request, "X-Forwarded-For"), cx_http_header(request, "X-Real-Ip"),
-                               cx_http_remote_address(request), &list);
+        const char *forwarded = extent == SHORT ? NULL : cx_http_header(request, "X-Forwarded-For");
+        audit_source_addresses(forwarded, cx_http_header(request, "X-Real-Ip"), cx_http_remote_address(request), &list);
         put_strings(to, "sourceIPs", &list);
 }
 
@@ -162,54 +165,62 @@ static void put_annotations(struct cx_buf *to, const struct recorded *recorded, 
 
 // --- the event ---
 
-static void put_head(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage)
+static void put_uri(struct cx_buf *to, const struct cx_http_request *request, enum extent extent)
+{
+        const char *query = cx_http_raw_query(request);
+        CX_CLEANUP(cx_freep) char *uri = cx_sprintf("%s%s%s", cx_http_raw_path(request), *query ? "?" : "", query);
+        if (extent == SHORT && strlen(uri) > SHORT_URI)
+                uri[SHORT_URI] = '\0';
+        text_member(to, "requestURI", uri);
+}
+
+static void put_head(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage,
+                     enum extent extent)
 {
         const struct recorded *recorded = &audited->recorded;
-        const char *query = cx_http_raw_query(call->request);
         bool other = recorded->original.name != NULL;
-        CX_CLEANUP(cx_freep)
-        char *uri = cx_sprintf("%s%s%s", cx_http_raw_path(call->request), *query ? "?" : "", query);
         text_member(to, "kind", "Event");
         text_member(to, "apiVersion", "audit.k8s.io/v1");
         text_member(to, "level", audit_level_names[audited->verdict.level]);
         text_member(to, "auditID", audited->id);
         text_member(to, "stage", audit_stage_names[stage]);
-        text_member(to, "requestURI", uri);
+        put_uri(to, call->request, extent);
         text_member(to, "verb", call->info.verb);
         put_user(to, "user", other ? &recorded->original : &call->user);
         if (other)
                 put_user(to, "impersonatedUser", &call->user);
-        put_sources(to, call->request);
+        put_sources(to, call->request, extent);
         put_agent(to, cx_http_header(call->request, "User-Agent"));
         if (call->info.is_resource)
                 put_object_ref(to, &call->info, audited);
 }
 
 static void put_event(struct cx_buf *to, const struct call *call, const struct audited *audited, enum audit_stage stage,
-                      int code, bool bodies)
+                      int code, enum extent extent)
 {
         const struct recorded *recorded = &audited->recorded;
         cx_buf_add_char(to, '{');
-        put_head(to, call, audited, stage);
+        put_head(to, call, audited, stage, extent);
         if (code)
                 put_status(to, audited, code);
-        if (bodies) {
+        if (extent == WHOLE) {
                 put_body(to, "requestObject", recorded->request, audited);
                 put_body(to, "responseObject", recorded->response, audited);
         }
         put_moment(to, "requestReceivedTimestamp", audited->received);
         put_moment(to, "stageTimestamp", stage == AUDIT_REQUEST_RECEIVED ? audited->received : cx_time_now());
-        put_annotations(to, recorded, recorded->cut || !bodies);
+        put_annotations(to, recorded, recorded->cut || extent != WHOLE);
         cx_buf_add(to, "}\n");
 }
 
 int audit_event_write(const struct call *call, const struct audited *audited, enum audit_stage stage, int code,
                       size_t most, struct cx_buf *to, struct cx_error *err)
 {
-        put_event(to, call, audited, stage, code, true);
-        if (to->length > most && (audited->recorded.request || audited->recorded.response)) {
+        for (enum extent extent = WHOLE; extent <= SHORT; extent++) {
                 cx_buf_clear(to);
-                put_event(to, call, audited, stage, code, false);
+                put_event(to, call, audited, stage, code, extent);
+                if (to->length <= most)
+                        return 0;
         }
-        return to->length > most ? cx_error_set(err, -EFBIG, "event is too large even after truncating") : 0;
+        return cx_error_set(err, -EFBIG, "event is too large even after truncating");
 }

@@ -9,16 +9,22 @@
 #include "apiserver/request/recorded.h"
 #include "libcommon/api/selector.h"
 
-bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why)
+bool authorize_beside_node(struct apiserver *api, const struct attributes *a, char **ret_why)
 {
         const struct cx_strings *modes = &api->options.authorization_modes;
         if (ret_why)
                 *ret_why = NULL;
         if (user_in_group(a->user, "system:masters") || cx_strings_has(modes, "AlwaysAllow"))
                 return true;
-        if (cx_strings_has(modes, "Node") && authorize_node(api, a))
-                return true;
         return cx_strings_has(modes, "RBAC") && rbac_allows(api->rbac, a, ret_why);
+}
+
+bool authorize(struct apiserver *api, const struct attributes *a, char **ret_why)
+{
+        const struct cx_strings *modes = &api->options.authorization_modes;
+        if (ret_why)
+                *ret_why = NULL;
+        return (cx_strings_has(modes, "Node") && authorize_node(api, a)) || authorize_beside_node(api, a, ret_why);
 }
 
 static struct attributes attributes_of(const struct scope *scope, const char *verb, const char *name)

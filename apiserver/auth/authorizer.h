@@ -7,6 +7,8 @@
 
 // True when allowed. ret_why (owned by the caller, may be NULL): by what.
 bool authorize(struct apiserver *api, const struct attributes *attributes, char **ret_why);
+// The same without the node authorizer, which allows a kubelet what its pods need.
+bool authorize_beside_node(struct apiserver *api, const struct attributes *attributes, char **ret_why);
 // Whether the scope's user may do `verb` to its resource or subresource under this name.
 bool scope_may(const struct scope *scope, const char *verb, const char *name);
 // The same under the scope's own name: FORBIDDEN in upstream's sentence when not.

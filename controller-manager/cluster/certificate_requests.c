@@ -52,7 +52,11 @@ bool csr_is_server_name(const char *name)
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 if (strcmp(name, names[i]) == 0)
                         return true;
-        return cx_has_prefix(name, "kubernetes.default.svc.");
+        // Services' names, by which the API server knows webhooks and aggregated APIs.
+        const char *service = strstr(name, ".svc");
+        while (service && service[4] && service[4] != '.')
+                service = strstr(service + 1, ".svc");
+        return service;
 }
 
 char *csr_host_of(const char *url)
@@ -61,7 +65,20 @@ char *csr_host_of(const char *url)
         host = host ? host + strlen("://") : url;
         bool brackets = *host == '[';
         host += brackets;
-        return cx_strndup(host, strcspn(host, brackets ? "]" : ":/"));
+        char *text = cx_strndup(host, strcspn(host, brackets ? "]" : ":/"));
+        size_t length = strlen(text);
+        struct cx_address address;
+        char canonical[CX_ADDRESS_TEXT];
+        if (cx_address_parse(text, &address) == 0) {
+                cx_address_unmap(&address);
+                free(text);
+                return cx_strdup(cx_address_format(&address, canonical));
+        }
+        for (char *p = text; *p; p++)
+                *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
+        while (length && text[length - 1] == '.')
+                text[--length] = '\0';
+        return text;
 }
 
 bool csr_is_server_address(const char *text, const struct cx_strings *service_cidrs)

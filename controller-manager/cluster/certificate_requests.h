@@ -16,10 +16,11 @@ bool csr_has_usage(const json_t *request, const char *usage);
 // `main` and "digital signature", and nothing else but "key encipherment".
 bool csr_has_usages(const json_t *request, const char *main);
 // Names and addresses that clients know the API server by, and that lead nowhere but to oneself: no node may have a certificate for
-// them, whatever it is called and has registered.
+// them, whatever it is called and has registered. So with names of Services, whose certificates the API server checks.
 bool csr_is_server_name(const char *name);
 bool csr_is_server_address(const char *address, const struct cx_strings *service_cidrs);
-// The host of "https://HOST:PORT", without the brackets of an IPv6 address; owned by the caller.
+// The host of "https://HOST:PORT" as a certificate has it: in lower case, an IPv6 address in its short form and without brackets.
+// Owned by the caller.
 char *csr_host_of(const char *url);
 bool csr_is_open(const json_t *request, const char *signer); // for that signer, and nobody has decided
 // Says in an event of the request why nobody approves it by himself.

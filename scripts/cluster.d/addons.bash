@@ -20,10 +20,12 @@ ingress        | ingress-controller | root                    | addons/ingress-c
 dashboard      | dashboard          | coxswain-dashboard      | addons/dashboard                                    | -       | several
 '
 addon_label() { printf 'addons.coxswain.io/%s' "$1"; } # of the nodes that run it
+# A node may give itself that label, but not the role of a master: or it would be where users of the addon are sent.
+addon_selector() { printf '%s,node-role.kubernetes.io/control-plane' "$(addon_label "$1")"; } # NAME
 
-addon_nodes() { k get nodes -l "$(addon_label "$1")" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; } # NAME
+addon_nodes() { k get nodes -l "$(addon_selector "$1")" -o 'jsonpath={range .items[*]}{.metadata.name}{"\n"}{end}'; } # NAME
 addon_addresses() { # NAME
-        k get nodes -l "$(addon_label "$1")" \
+        k get nodes -l "$(addon_selector "$1")" \
                 -o 'jsonpath={range .items[*]}{.status.addresses[?(@.type=="InternalIP")].address}{"\n"}{end}' | cut -d' ' -f1
 }
 # The addon's objects, with all masters that run it as endpoints.
@@ -87,10 +89,11 @@ list_addon() {
         nodes=$(addon_nodes "$1" | paste -sd,)
         printf '%-16s %-10s %s\n' "$1" "$([ -n "$nodes" ] && echo enabled || echo disabled)" "${nodes:--}"
 }
-forget_addon() { # after a restore: the machines that ran it are gone
-        local machine
-        [ -n "$(addon_nodes "$1")" ] || return 0
-        for machine in $(addon_nodes "$1"); do k label node "$machine" "$(addon_label "$1")-" >/dev/null; done
+forget_addon() { # after a restore: the machines that ran it are gone, and are masters no more
+        local machine machines
+        machines=$(k get nodes -l "$(addon_label "$1")" -o name)
+        [ -n "$machines" ] || return 0
+        for machine in $machines; do k label "$machine" "$(addon_label "$1")-" >/dev/null; done
         k delete --ignore-not-found -f "$(addon_folder)/$1.yaml" >/dev/null
         say addons "The '$1' addon was on. Turn it on again: coxswain addons enable $1"
 }

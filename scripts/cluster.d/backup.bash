@@ -131,6 +131,7 @@ command_restore() {
         start_control_plane new "$node=https://$own:2380"
         publish_endpoint
         bring_rights "$etc/super-admin.conf" # the cluster may be of a version before
+        drop_former_rights "$etc/super-admin.conf"
         forget_nodes
         each_row "$addons" forget_addon
         master_node

@@ -9,7 +9,7 @@ Usage:
 
 Flags:
       --due
-        Renew only what has less than a third of its life left. The timer coxswain-refresh does so by itself.
+        Only what is in the last third of its life, and tokens of a Node that is gone. The timer coxswain-refresh does so.
 
 "upload" stores the authorities of this master in the cluster, sealed, for masters that join within two hours, and prints the
 key. A master renews its certificates, every machine the tokens of its units; a kubelet sees to its own.'
@@ -21,12 +21,16 @@ certificate_in() { # FILE: a certificate, also that of a kubeconfig
                 cat "$1"
         fi
 }
+claims_of() { # TOKEN FILE
+        local text
+        text=$(cut -d. -f2 "$1" | tr '_-' '/+')
+        while [ $((${#text} % 4)) -ne 0 ]; do text+='='; done
+        base64 -d <<<"$text"
+}
 times_of() { # FILE: "BEGIN END" in seconds; of a token, too
         local text begin end
         if [[ $1 == $etc/tokens/* ]]; then
-                text=$(cut -d. -f2 "$1" | tr '_-' '/+')
-                while [ $((${#text} % 4)) -ne 0 ]; do text+='='; done
-                text=$(base64 -d <<<"$text")
+                text=$(claims_of "$1")
                 begin=$(sed -n 's/.*"iat":\([0-9]*\).*/\1/p' <<<"$text")
                 end=$(sed -n 's/.*"exp":\([0-9]*\).*/\1/p' <<<"$text")
         else
@@ -36,8 +40,15 @@ times_of() { # FILE: "BEGIN END" in seconds; of a token, too
         fi
         printf '%s %s' "$begin" "$end"
 }
+# A token dies with its Node. It is time for another when the kubelet has made a new Node, or the token, of a version before, is bound
+# to none. Who cannot ask which Node there is keeps what there is.
+is_of_node() { # TOKEN FILE
+        node_uid=${node_uid:-$(kubectl --kubeconfig "$etc/kubelet.conf" get node "$node" -o 'jsonpath={.metadata.uid}' 2>/dev/null || :)}
+        [ -z "$node_uid" ] || [[ $(claims_of "$1") == *'"node":{'*"\"uid\":\"$node_uid\""* ]]
+}
 is_due() { # FILE
         local begin end
+        [[ $1 != $etc/tokens/* ]] || is_of_node "$1" || return 0
         read -r begin end <<<"$(times_of "$1")"
         [ $((3 * (end - $(date +%s)))) -lt $((end - begin)) ]
 }
@@ -103,7 +114,7 @@ renew() { # NAME
         say renew "$wanted renewed"
 }
 command_certs() {
-        local due='' quiet=1 own node server name file wanted known
+        local due='' quiet=1 own node node_uid='' server name file wanted known
         HELP=$CERTS_HELP
         take_flags "due!=due" "$@"
         need_root

@@ -57,6 +57,10 @@ rules:
   resources:
   - {group: "", resources: [secrets, serviceaccounts/token]}
   - {group: authentication.k8s.io, resources: [tokenreviews]}
+# Who gets into pods, and past the API to nodes, pods and Services: also by a GET, and whoever it is.
+- level: Metadata
+  resources:
+  - {group: "", resources: [pods/exec, pods/attach, pods/portforward, pods/proxy, services/proxy, nodes/proxy]}
 # What the system reads to do its work.
 - level: None
   users:
@@ -71,10 +75,6 @@ rules:
 - level: None
   userGroups: ["system:nodes", "system:serviceaccounts:kube-system"]
   resources: [{group: authorization.k8s.io}]
-# Who gets into pods, and past the API to nodes, pods and Services.
-- level: Metadata
-  resources:
-  - {group: "", resources: [pods/exec, pods/attach, pods/portforward, pods/proxy, services/proxy, nodes/proxy]}
 # What is configured, what pods are made of, and who may do what.
 - level: Metadata
   resources:

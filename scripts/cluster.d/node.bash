@@ -104,6 +104,12 @@ ACCOUNTS
 bring_rights() { # KUBECONFIG of an administrator
         { cat "$parts/bindings.yaml" && node_accounts; } | kubectl --kubeconfig "$1" apply -f - >/dev/null
 }
+# In clusters of a version before each account made its own tokens, which were bound to nothing.
+drop_former_rights() { # KUBECONFIG of an administrator
+        local names=("${token_accounts[@]/#/coxswain:}")
+        kubectl --kubeconfig "$1" delete -n kube-system --ignore-not-found rolebindings "${names[@]/%/-token}" >/dev/null
+        kubectl --kubeconfig "$1" delete -n kube-system --ignore-not-found roles "${names[@]/%/-token}" >/dev/null
+}
 
 # The timer looks several times in the last third of a certificate's life, also of a short one. An empty line forgets what
 # the unit has of its own.

@@ -65,6 +65,7 @@ write_configuration() {
         . "$parts/control-plane.bash"
         bring_audit_policy
         bring_rights "$admin"
+        drop_former_rights "$admin"
 }
 keep_configuration() { # as it was, for the way back
         local unit

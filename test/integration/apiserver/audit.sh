@@ -41,7 +41,7 @@ events() { jq -c --arg id "$id" 'select(.auditID == $id)' "$log"; }
 event() { # JQ FILTER that must hold of the one event
         local found
         found=$(events)
-        [ "$(wc -l <<<"$found")" = 1 ] && jq -e "$1" <<<"$found" >/dev/null || { echo "not so: $1 in $found"; return 1; }
+        [ -n "$found" ] && [ "$(wc -l <<<"$found")" = 1 ] && jq -e "$1" <<<"$found" >/dev/null || { echo "not so: $1 in $found"; return 1; }
 }
 none() { local found; found=$(events); [ -z "$found" ] || { echo "told: $found"; return 1; }; }
 
@@ -123,7 +123,16 @@ t_stages() { # and the folder is there already
 t_truncated() {
         restart "${flags[@]}" --audit-log-truncate-enabled --audit-log-truncate-max-event-size 2000 &&
                 asked POST $ns/configmaps '{"metadata":{"name":"large"},"data":{"a":"'"$(printf 'x%.0s' $(seq 1 3000))"'"}}' && want 201 &&
-                event '(has("requestObject") | not) and .annotations["audit.k8s.io/truncated"] == "true"'
+                event '(has("requestObject") | not) and .annotations["audit.k8s.io/truncated"] == "true"' &&
+                asked GET "$ns/secrets?limit=1&x=$(printf 'x%.0s' $(seq 1 3000))" && want 200 && # is no way past the log
+                event '(.requestURI | startswith("/api/v1/namespaces/default/secrets?limit=1&x=xx") and length == 512)
+                        and .annotations["audit.k8s.io/truncated"] == "true"'
+}
+t_larger_than_file() {
+        restart "${flags[@]}" --audit-log-maxsize 1 || return 1
+        printf '{"metadata":{"name":"file"},"data":{"a":"%s"}}' "$(head -c 900000 /dev/zero | tr '\0' x)" >"$work/fill"
+        asked POST $ns/configmaps "@$work/fill" && want 201 &&
+                event '(has("requestObject") | not) and .objectRef.name == "file" and .annotations["audit.k8s.io/truncated"] == "true"'
 }
 t_rotation() { # by 1 MB; what is set aside is packed, and two are kept
         restart "${flags[@]}" --audit-log-maxsize 1 --audit-log-maxbackup 2 --audit-log-compress || return 1
@@ -192,7 +201,8 @@ ok "a watch is told of when it begins and when it ends, as whatever may take lon
 ok "events and requests are counted" t_metrics
 ok "the file and its folder are the server's alone" t_mode
 ok "a request is told of when it comes, unless the policy leaves that out" t_stages
-ok "bodies of events that are too large are left out" t_truncated
+ok "bodies of events that are too large are left out, and the end of a long URI" t_truncated
+ok "and of those that are larger than the file may be" t_larger_than_file
 ok "a full file is set aside and packed, and old ones go" t_rotation
 ok "a full disk stops nobody, unless that was asked for" t_full
 ok "batches are written when they are due, or at the end" t_batch

@@ -65,6 +65,35 @@ t_forget() { # a machine that does not become a master
         cp "$work/mine.crt" "$work/etc/pki/ca.crt" && cp "$work/mine.key" "$work/etc/pki/ca.key"
 }
 ok "authorities do not stay on a machine that could not become a master" t_forget
+t_tokens() { # of a Node that was deleted, of the one there is, of a version before, and when nobody says which there is
+        local text='claims() { printf "h.%s.s" "$(printf "{\"exp\":%d,\"iat\":%d,\"kubernetes.io\":{%s\"serviceaccount\":{\"name\":\"a\",\"uid\":\"u3\"}}}" $(($(date +%s) + 86400)) "$(date +%s)" "${1:+\"node\":{\"name\":\"n\",\"uid\":\"$1\"},}" | base64 -w0 | tr "/+" "_-" | tr -d =)"; }
+                . "$parts/certs.bash"; mkdir -p "$etc/tokens"; node_uid='
+        part "$text"'; kubectl() { printf u2; }; claims u1 >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { printf u2; }; claims u2 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { printf u3; }; claims "" >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
+                part "$text"'; kubectl() { return 1; }; claims u1 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"'
+}
+ok "a token of another Node than there is gets renewed" t_tokens
+t_addon_nodes() { # of a worker that gave itself the label no addon's users hear
+        part '. "$parts/addons.bash"; k() { [[ "$*" != *"-l addons.coxswain.io/dashboard,node-role.kubernetes.io/control-plane "* ]] || printf "192.0.2.1\n"; }
+                equal() { [ "$1" = "$2" ]; }; equal "$(addon_nodes dashboard)" 192.0.2.1 && equal "$(addon_addresses dashboard)" 192.0.2.1'
+}
+ok "addons run on masters, whatever workers say" t_addon_nodes
+t_forget_addon() { # in a restored cluster: the machines have the label, and their role was taken from them
+        part '. "$parts/addons.bash"; k() { [[ "$*" == *control-plane* ]] || printf "node/gone\n"; printf "%s\n" "$*" >>"${etc%/*}/asked"; }; forget_addon dashboard' >"$work/said" &&
+                grep -qxF 'label node/gone addons.coxswain.io/dashboard-' "$work/asked" && grep -q "Turn it on again" "$work/said"
+}
+ok "after a restore addons are off" t_forget_addon
+t_rights() { # that made tokens bound to nothing go by the next upgrade
+        part 'exec 3>"${etc%/*}/asked"; kubectl() { printf "%s\n" "$*" >&3; }; drop_former_rights conf' &&
+                grep -qF -- '-n kube-system --ignore-not-found rolebindings coxswain:kube-proxy-token coxswain:cluster-dns-token coxswain:storage-provisioner-token' "$work/asked" &&
+                grep -qF -- '-n kube-system --ignore-not-found roles coxswain:kube-proxy-token' "$work/asked" && grep -q 'drop_former_rights "$admin"' "$top/scripts/cluster.d/upgrade.bash"
+}
+ok "rights of a version before go" t_rights
+t_policy() { # whoever gets into a pod is told of before anything that is read is left out
+        part audit_policy | awk '/pods\/exec/ {told = NR} /verbs:/ && !read {read = NR} END {exit !(told && told < read)}'
+}
+ok "the audit policy leaves out nobody who gets into pods" t_policy
 ok "commands that renew and restart run one after the other" part 'lock_file=$2/lock; alone; alone; ! flock -n "$lock_file" true'
 t_servers() {
         part 'printf "192.0.2.1:6443\n192.0.2.2:6443\n" >"$servers_file"; kubeconfig "$etc/a.conf" 192.0.2.1:6443 "$pki/ca.crt" me "token: x"' &&

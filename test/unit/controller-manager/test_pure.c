@@ -423,7 +423,10 @@ static void test_server_names(void **state)
 {
         (void)state;
         static const char *const names[] = {"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                                            "kubernetes.default.svc.cluster.local"};
+                                            "kubernetes.default.svc.cluster.local",
+                                            // of Services whose certificates the API server checks
+                                            "metrics-server.kube-system.svc", "hook.default.svc.cluster.local",
+                                            "a.svcs.svc"};
         static const char *const addresses[] = {"10.96.0.1",        "10.111.255.255", "fd00:96::1", "127.0.0.1",
                                                 "0.0.0.0",          "169.254.1.1",    "::1",        "fe80::1",
                                                 "::ffff:10.96.0.1", "nonsense"};
@@ -433,15 +436,20 @@ static void test_server_names(void **state)
         for (size_t i = 0; i < CX_ARRAY_SIZE(names); i++)
                 assert_true(csr_is_server_name(names[i]));
         assert_false(csr_is_server_name("n1"));
-        static const char *const urls[][2] = {{"https://api.example.com:6443", "api.example.com"},
-                                              {"https://192.0.2.1/x", "192.0.2.1"},
-                                              {"https://[2001:db8::1]:6443", "2001:db8::1"},
-                                              {"", ""}};
+        static const char *const urls[][2] = {
+                {"https://api.example.com:6443", "api.example.com"},
+                {"https://192.0.2.1/x", "192.0.2.1"},
+                {"https://[2001:db8::1]:6443", "2001:db8::1"},
+                {"https://[2001:DB8:0::1]:6443", "2001:db8::1"}, // as a certificate has it
+                {"https://API.example.com.:6443", "api.example.com"},
+                {"", ""}};
         for (size_t i = 0; i < CX_ARRAY_SIZE(urls); i++) {
                 CX_CLEANUP(cx_freep) char *host = csr_host_of(urls[i][0]);
                 assert_string_equal(host, urls[i][1]);
         }
         assert_false(csr_is_server_name("kubernetes-1"));
+        assert_false(csr_is_server_name("svc.example.com"));
+        assert_false(csr_is_server_name("a.svcs.example.com"));
         for (size_t i = 0; i < CX_ARRAY_SIZE(addresses); i++)
                 assert_true(csr_is_server_address(addresses[i], &services));
         assert_false(csr_is_server_address("10.77.0.2", &services));
