@@ -24,7 +24,7 @@ struct kubelet {
         int64_t max_pods, pids_limit, node_memory, node_cpus; // node_memory: bytes
         int64_t allocatable_memory, allocatable_cpu;          // what pods may have of these: bytes, thousandths
         int64_t pods_memory; // what all of them together can have: what is not reserved, thresholds of eviction included
-        int64_t sync_frequency;                               // ns
+        int64_t sync_frequency; // ns
         // the way to the apiserver; all NULL without one
         struct cx_rest *rest;
         struct cx_informers *informers;
