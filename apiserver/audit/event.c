@@ -9,6 +9,7 @@
 
 #define MAX_AGENT 1024
 #define SHORT_URI 512
+#define MAX_REFUSED 4096 // bytes of a line about somebody who may not ask
 #define TRUNCATED "audit.k8s.io/truncated"
 
 enum extent { WHOLE, WITHOUT_BODIES, SHORT }; // short: without what a client can make as long as it likes
@@ -216,10 +217,13 @@ static void put_event(struct cx_buf *to, const struct call *call, const struct a
 int audit_event_write(const struct call *call, const struct audited *audited, enum audit_stage stage, int code,
                       size_t most, struct cx_buf *to, struct cx_error *err)
 {
+        // Who is let do nothing could push all else out of the log; before that is known, the beginning is told in short.
+        bool refused = stage == AUDIT_REQUEST_RECEIVED || code == 401 || (code == 403 && !audited->recorded.allowed);
         for (enum extent extent = WHOLE; extent <= SHORT; extent++) {
+                size_t limit = refused && extent != SHORT && most > MAX_REFUSED ? MAX_REFUSED : most;
                 cx_buf_clear(to);
                 put_event(to, call, audited, stage, code, extent);
-                if (to->length <= most)
+                if (to->length <= limit)
                         return 0;
         }
         return cx_error_set(err, -EFBIG, "event is too large even after truncating");

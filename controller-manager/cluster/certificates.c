@@ -5,8 +5,11 @@
 #include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
 
+#include "libcommon/base/time.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/net/tls_files.h"
+
+#define WAITS_FOR_SILENCE (10 * 60 * CX_US_PER_S)
 
 struct signer {
         struct manager *manager;
@@ -106,25 +109,33 @@ static int may_ask(struct signer *self, const json_t *request, const char *subre
 }
 
 // Ready or not, its kubelet says so: the condition of a node that is silent becomes Unknown.
-static bool node_lives(const struct signer *self, const char *user)
+static bool node_lives(const struct cx_object *object)
 {
-        CX_OBJECT *object = cx_informer_get(self->nodes, NULL, user + strlen(NODE_USER_PREFIX));
-        json_auto_t *node = object ? cx_object_json(object) : NULL;
-        return node && (condition_is(node, "Ready", "True") || condition_is(node, "Ready", "False"));
+        json_auto_t *node = cx_object_json(object);
+        return condition_is(node, "Ready", "True") || condition_is(node, "Ready", "False");
 }
 
-// Whether somebody else than the living node asks for its certificate, which an event says then.
-static bool is_taken(const struct signer *self, const struct cx_object *request, const struct cx_csr_info *info)
+// Why nobody but the node itself gets its certificate now, or NULL; owned by the caller. A request does not lie in wait for
+// the node to be silent for longer than it takes to see that it is.
+static char *why_taken(const struct signer *self, const struct cx_object *request, const struct cx_csr_info *info,
+                       int64_t *ret_retry_after)
 {
-        if (!node_lives(self, info->common_name))
-                return false;
-        CX_CLEANUP(cx_freep)
-        char *why = cx_sprintf(
+        const char *name = info->common_name + strlen(NODE_USER_PREFIX);
+        CX_OBJECT *node = cx_informer_get(self->nodes, NULL, name);
+        if (!node)
+                return NULL;
+        if (node->created <= request->created && cx_time_now() - request->created > WAITS_FOR_SILENCE)
+                return cx_sprintf(
+                        "node \"%.253s\" was there when it was made, minutes ago. Delete the request, or approve it: "
+                        "kubectl certificate approve %s",
+                        name, request->name);
+        if (!node_lives(node))
+                return NULL;
+        *ret_retry_after = 5 * CX_NS_PER_S;
+        return cx_sprintf(
                 "node \"%.253s\" lives, and did not ask for it. When nothing is heard of it any more, or it is "
                 "deleted, the request is looked at again",
-                info->common_name + strlen(NODE_USER_PREFIX));
-        csr_say_not_approved(self->manager, request, why);
-        return true;
+                name);
 }
 
 static int reconcile_approving(void *context, const char *key, int64_t *retry_after, struct cx_error *err)
@@ -146,16 +157,18 @@ static int reconcile_approving(void *context, const char *key, int64_t *retry_af
         bool self_asked = node && cx_streq(info.common_name, cx_json_string(request, "spec.username"));
         bool allowed = false;
         int r = 0;
+        CX_CLEANUP(cx_freep)
+        char *taken = node && !self_asked ? why_taken(self, object, &info, retry_after) : NULL;
+        if (taken) {
+                csr_say_not_approved(self->manager, object, taken);
+                return 0;
+        }
         if (self_asked)
                 r = may_ask(self, request, "selfnodeclient", &allowed, err);
         if (r == 0 && node && !allowed)
                 r = may_ask(self, request, "nodeclient", &allowed, err);
         if (r < 0 || !allowed)
                 return r;
-        if (!self_asked && is_taken(self, object, &info)) {
-                *retry_after = 5 * CX_NS_PER_S;
-                return 0;
-        }
         return csr_approve(self->manager->rest, key, request,
                            "Auto approving kubelet client certificate after SubjectAccessReview.", err);
 }

@@ -120,6 +120,10 @@ t_stages() { # and the folder is there already
                 asked GET $ns/secrets && want 200 && equals "$(events | jq -r '[.stage, .responseStatus.code] | join(" ")' | paste -sd,)" 'RequestReceived ,ResponseComplete 200' &&
                 [ "$(events | jq -s '.[0].stageTimestamp == .[0].requestReceivedTimestamp and .[0].stageTimestamp < .[1].stageTimestamp')" = true ]
 }
+t_refused_long() { # whoever is refused cannot fill the log
+        WHO=ro asked DELETE "$ns/secrets/none?x=$(printf 'x%.0s' $(seq 1 20000))" && want 403 &&
+                event '(.requestURI | length == 512) and .annotations["audit.k8s.io/truncated"] == "true" and .objectRef.name == "none"'
+}
 t_truncated() {
         restart "${flags[@]}" --audit-log-truncate-enabled --audit-log-truncate-max-event-size 2000 &&
                 asked POST $ns/configmaps '{"metadata":{"name":"large"},"data":{"a":"'"$(printf 'x%.0s' $(seq 1 3000))"'"}}' && want 201 &&
@@ -200,6 +204,7 @@ ok "who fails to log in is told of" t_failed
 ok "a watch is told of when it begins and when it ends, as whatever may take long" t_watch
 ok "events and requests are counted" t_metrics
 ok "the file and its folder are the server's alone" t_mode
+ok "of who is refused not all is told that they say" t_refused_long
 ok "a request is told of when it comes, unless the policy leaves that out" t_stages
 ok "bodies of events that are too large are left out, and the end of a long URI" t_truncated
 ok "and of those that are larger than the file may be" t_larger_than_file
