@@ -313,7 +313,7 @@ static const struct {
         const char *service, *flag, *variable;
 } small[] = {
         {"etcd", "--snapshot-count=500", "GOGC=10"},
-        {"kube-apiserver", "--default-watch-cache-size=128", NULL},
+        {"kube-apiserver", "--default-watch-cache-size=32", NULL},
         {"kube-apiserver", "--etcd-compaction-interval=20s", NULL},
         {"kube-apiserver", "--event-ttl=5m", NULL},
 };
