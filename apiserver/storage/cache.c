@@ -36,6 +36,7 @@ static void clear_event(struct cache_event *event)
 
 static struct cache_event *event_at(const struct cache *cache, uint64_t number)
 {
+        assert(cache->window_size); // there are events
         return &cache->window[number % cache->window_size];
 }
 
