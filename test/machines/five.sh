@@ -9,7 +9,7 @@ packages_before() {
         local tree=$top/build/previous
         [ "$(git -C "$tree" rev-parse HEAD 2>/dev/null)" = "$(git -C "$top" rev-parse "${PREVIOUS:-HEAD~1}")" ] && [ -s "$tree/build/deb/version" ] && return
         rm -rf "$tree" && git clone -q --shared --no-checkout "$top" "$tree" && git -C "$tree" checkout -q "$(git -C "$top" rev-parse "${PREVIOUS:-HEAD~1}")" &&
-                mkdir "$tree/build" && cp -a "$top/build/curl" "$tree/build/" && make -s -C "$tree" -j"$(nproc)" all >/dev/null && "$tree/scripts/deb" >/dev/null
+                mkdir "$tree/build" && { [ ! -d "$top/build/curl" ] || cp -a "$top/build/curl" "$tree/build/"; } && make -s -C "$tree" -j"$(nproc)" all >/dev/null && "$tree/scripts/deb" >/dev/null
 }
 packages_before && "$top/scripts/deb" >/dev/null || { echo "not ok - packages"; exit 1; }
 packages=$top/build/previous/build/deb
