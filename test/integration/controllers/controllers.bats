@@ -251,7 +251,7 @@ EOF
         k delete namespace n1 --wait=false
         # The pods go first; what holds them up is named.
         why() { k get namespace n1 -o jsonpath='{.status.conditions[?(@.type=="'"$1"'")].message}'; }
-        for p in $(k -n n1 get pods -o name); do k -n n1 delete "$p" --grace-period=0 --force --wait=false; done
+        for p in $(k -n n1 get pods -o name); do k -n n1 delete "$p" --grace-period=0 --force --wait=false --ignore-not-found; done
         wait_for is "Some resources are remaining: pods. has 1 resource instances" why NamespaceContentRemaining
         [ "$(why NamespaceFinalizersRemaining)" = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances" ]
         k -n n1 get configmap some
