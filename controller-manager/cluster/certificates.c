@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // CertificateSigningRequests: nodes' client certificates are approved when the requester may ask for them (RBAC says
 // so), and what is approved is signed for the built-in signers of clients, kubelets and kubelets' servers. Upstream lets who
-// may join become any node; here a node that is heard of is nobody else's: such a request waits until it is silent or deleted.
+// may join become any node; here a node that is heard of is nobody else's: such a request waits until the node is silent (for
+// minutes at most, or it would lie in wait for that) or deleted.
 #include "controller-manager/cluster/certificate_requests.h"
 #include "controller-manager/core/options.h"
 

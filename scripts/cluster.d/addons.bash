@@ -30,14 +30,15 @@ addon_addresses() { # NAME
 }
 # The addon's objects, with all masters that run it as endpoints.
 addon_manifest() { # NAME
-        local addresses address
+        local addresses address line ca
         addresses=$(addon_addresses "$1")
+        ca=$(base64 -w0 <"$pki/ca.crt")
         for address in $addresses; do check_address "address of a node" "$address"; done
         while IFS= read -r line; do
                 if [[ $line == *@FIRST_NODE@* ]]; then
                         for address in $addresses; do printf '%s\n' "${line//@FIRST_NODE@/$address}"; done
                 else
-                        printf '%s\n' "${line//@CA@/$(base64 -w0 <"$pki/ca.crt")}"
+                        printf '%s\n' "${line//@CA@/$ca}"
                 fi
         done <"$(addon_folder)/$1.yaml"
 }
