@@ -2,7 +2,7 @@
 // Takes from the encoded text what is needed, without decoding it.
 #include "apiserver/storage/stored.h"
 
-#include "libcommon/base/alloc.h"
+#include "libcommon/base/buf.h"
 
 static size_t count_selectable(const struct cx_resource *resource)
 {
@@ -67,24 +67,73 @@ void selectable_release(struct selectable *selectable)
         *selectable = (struct selectable){0};
 }
 
-static void read_labels(struct stored *object, struct cx_slice labels)
+// The texts of an object: its key, keys and values of labels, fields; each terminated.
+struct texts {
+        struct cx_buf buf;
+        uint32_t n_labels, n_fields;
+};
+
+static void add_text(struct texts *texts, const char *data, size_t length)
+{
+        cx_buf_append(&texts->buf, data, strnlen(data, length));
+        cx_buf_add_char(&texts->buf, '\0');
+}
+
+static void add_labels(struct texts *texts, struct cx_slice labels)
 {
         struct cx_scan scan;
         struct cx_slice key, value;
         if (!cx_scan_object(&scan, labels))
                 return;
         while (cx_scan_member(&scan, &key, &value)) {
-                char *text = cx_scan_string(value);
+                CX_CLEANUP(cx_freep) char *text = cx_scan_string(value);
                 if (!text)
                         continue;
-                object->labels = cx_realloc_array(object->labels, object->n_labels + 1, sizeof *object->labels);
-                object->labels[object->n_labels++] =
-                        (struct stored_label){.key = cx_strndup(key.data, key.length), .value = text};
+                add_text(texts, key.data, key.length);
+                add_text(texts, text, strlen(text));
+                texts->n_labels++;
         }
 }
 
+static const char *next_text(const char **at)
+{
+        const char *text = *at;
+        *at += strlen(text) + 1;
+        return text;
+}
+
+// One block: the object, its labels and fields, the texts that these point to, and room for `length` bytes of JSON.
+static struct stored *lay_out(const char *texts, size_t texts_length, uint32_t n_labels, uint32_t n_fields,
+                              size_t length)
+{
+        size_t labels_size = n_labels * sizeof(struct stored_label), fields_size = n_fields * sizeof(char *);
+        struct stored *object = cx_alloc(sizeof *object + labels_size + fields_size + texts_length + length + 1);
+        char *end = (char *)(object + 1);
+        struct stored_label *labels = (struct stored_label *)end;
+        object->fields = (const char **)(end + labels_size);
+        const char *at = memcpy(end + labels_size + fields_size, texts, texts_length);
+        atomic_init(&object->references, 1);
+        object->json = end + labels_size + fields_size + texts_length;
+        object->length = length;
+        object->texts_length = texts_length;
+        object->key = next_text(&at);
+        const char *slash = strchr(object->key, '/');
+        object->name = slash ? slash + 1 : object->key;
+        object->namespace_length = slash ? (size_t)(slash - object->key) : 0;
+        for (uint32_t i = 0; i < n_labels; i++) {
+                labels[i].key = next_text(&at);
+                labels[i].value = next_text(&at);
+        }
+        object->labels = labels;
+        object->n_labels = n_labels;
+        for (uint32_t i = 0; i < n_fields; i++)
+                object->fields[i] = next_text(&at);
+        object->n_fields = n_fields;
+        return object;
+}
+
 // Copies `value` with `"resourceVersion":"N",` in front of metadata's members.
-static struct stored *splice(struct cx_slice json, const char *metadata, int64_t revision)
+static struct stored *splice(struct cx_slice json, const char *metadata, int64_t revision, const struct texts *texts)
 {
         static const char name[] = "\"resourceVersion\":\"";
         char digits[24];
@@ -93,10 +142,9 @@ static struct stored *splice(struct cx_slice json, const char *metadata, int64_t
         const char *rest = metadata + 1;
         bool empty = rest < json.data + json.length && *rest == '}';
         size_t extra = sizeof name - 1 + n_digits + 1 + !empty;
-        struct stored *object = cx_alloc(sizeof *object + json.length + extra + 1);
-        atomic_init(&object->references, 1);
+        struct stored *object =
+                lay_out(texts->buf.data, texts->buf.length, texts->n_labels, texts->n_fields, json.length + extra);
         object->revision = revision;
-        object->length = json.length + extra;
         char *to = object->json;
         memcpy(to, json.data, offset);
         to += offset;
@@ -111,14 +159,6 @@ static struct stored *splice(struct cx_slice json, const char *metadata, int64_t
                 *to++ = ',';
         memcpy(to, rest, json.length - offset);
         return object;
-}
-
-static void set_key(struct stored *object, const char *key)
-{
-        object->key = cx_strdup(key);
-        char *slash = strchr(object->key, '/');
-        object->name = slash ? slash + 1 : object->key;
-        object->namespace_length = slash ? (size_t)(slash - object->key) : 0;
 }
 
 // Reads the fields of an object. Neighbours share their first part: it is looked up once.
@@ -158,15 +198,16 @@ struct stored *stored_new(const struct selectable *selectable, const char *key, 
         struct cx_slice metadata = cx_scan_path(json, "metadata");
         if (!metadata.data || metadata.data[0] != '{')
                 return NULL;
-        struct stored *object = splice(json, metadata.data, revision);
-        set_key(object, key);
-        read_labels(object, cx_scan_path(metadata, "labels"));
-        size_t n = selectable->count;
-        object->fields = n ? cx_alloc_array(n, sizeof *object->fields) : NULL;
-        object->n_fields = (uint32_t)n;
+        struct texts texts = {.buf = CX_BUF_INIT};
+        add_text(&texts, key, strlen(key));
+        add_labels(&texts, cx_scan_path(metadata, "labels"));
         struct field_reader reader = {.json = json, .part = ""};
-        for (size_t i = 0; i < n; i++)
-                object->fields[i] = read_field(&reader, &selectable->fields[i]);
+        for (; texts.n_fields < selectable->count; texts.n_fields++) {
+                CX_CLEANUP(cx_freep) char *text = read_field(&reader, &selectable->fields[texts.n_fields]);
+                add_text(&texts, text, strlen(text));
+        }
+        struct stored *object = splice(json, metadata.data, revision, &texts);
+        cx_buf_release(&texts.buf);
         return object;
 }
 
@@ -174,27 +215,15 @@ struct stored *stored_with_revision(const struct stored *from, int64_t revision)
 {
         char digits[24];
         size_t n_digits = (size_t)snprintf(digits, sizeof digits, "%ld", (long)revision);
-        size_t length = from->length - from->version_length + n_digits;
-        struct stored *object = cx_alloc(sizeof *object + length + 1);
-        atomic_init(&object->references, 1);
+        struct stored *object = lay_out(from->key, from->texts_length, from->n_labels, from->n_fields,
+                                        from->length - from->version_length + n_digits);
         object->revision = revision;
-        object->length = length;
         object->version_offset = from->version_offset;
         object->version_length = (uint32_t)n_digits;
         memcpy(object->json, from->json, from->version_offset);
         memcpy(object->json + from->version_offset, digits, n_digits);
         size_t rest = from->version_offset + from->version_length;
         memcpy(object->json + from->version_offset + n_digits, from->json + rest, from->length - rest);
-        set_key(object, from->key);
-        object->n_labels = from->n_labels;
-        object->labels = cx_alloc_array(from->n_labels, sizeof *object->labels);
-        for (size_t i = 0; i < from->n_labels; i++)
-                object->labels[i] =
-                        (struct stored_label){cx_strdup(from->labels[i].key), cx_strdup(from->labels[i].value)};
-        object->n_fields = from->n_fields;
-        object->fields = cx_alloc_array(from->n_fields, sizeof *object->fields);
-        for (size_t i = 0; i < from->n_fields; i++)
-                object->fields[i] = cx_strdup(from->fields[i]);
         return object;
 }
 
@@ -208,15 +237,6 @@ void stored_unref(struct stored *object)
 {
         if (!object || atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
                 return;
-        for (size_t i = 0; i < object->n_labels; i++) {
-                free(object->labels[i].key);
-                free(object->labels[i].value);
-        }
-        for (size_t i = 0; i < object->n_fields; i++)
-                free(object->fields[i]);
-        free(object->labels);
-        free(object->fields);
-        free(object->key);
         free(object);
 }
 

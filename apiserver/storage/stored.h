@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An object as the watch cache keeps it: its encoded JSON with the resourceVersion spliced in, and the few parts that
-// selectors and the map need, taken out once. Immutable and reference-counted; any thread.
+// selectors and the map need, taken out once. Immutable and reference-counted; any thread. It is one block of memory:
+// objects stay while requests come and go around them, and small blocks that stay would keep whole pages.
 #pragma once
 
 #include "libcommon/api/selector.h"
@@ -10,24 +11,25 @@
 #include <stdatomic.h>
 
 struct stored_label {
-        char *key, *value;
+        const char *key, *value;
 };
 
 struct stored {
         atomic_int references;
         uint32_t writer;         // who sealed the value in etcd (encryption.h); 0: it is plain
         int64_t revision;        // mod revision; of a deletion: the revision that deleted it
-        char *key;               // "namespace/name", or "name" for cluster-scoped: order of the map
+        const char *key;         // "namespace/name", or "name" for cluster-scoped: order of the map
         const char *name;        // into key
         size_t namespace_length; // 0 for cluster-scoped
-        struct stored_label *labels;
+        const struct stored_label *labels;
         uint32_t n_labels;
         uint32_t n_fields;
-        char **fields;         // values of the selectable fields
+        const char **fields;   // values of the selectable fields
+        size_t texts_length;   // of the key and of the texts of labels and fields, which follow each other
         size_t length;         // of json
         size_t version_offset; // of the digits of resourceVersion in json
         uint32_t version_length;
-        char json[]; // terminated
+        char *json; // terminated
 };
 
 // The fields that objects of one kind can be selected by, besides name and namespace.
