@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lifecycle of the server and of a request: from libmicrohttpd's access handler to the inline handler or the worker pool
-// and back. Responses are in http_response.c and http_upgrade.c, the request's parts in http_request.c.
+// Lifecycle of the server and of a request: from libmicrohttpd's access handler to the inline handler or the workers
+// (http_workers.c) and back. Responses are in http_response.c and http_upgrade.c, the request's parts in http_request.c.
 //
 // libmicrohttpd 0.9.75 has rules of its own that shape this file: the first call of the access handler must only return
 // MHD_YES (a response queued in it ends keep-alive); a connection must not be suspended when the daemon stops; the
@@ -16,31 +16,10 @@
 #include <sys/socket.h>
 
 #define DEFAULT_MAX_BODY ((size_t)3 << 20)
+#define DEFAULT_WORKERS 8
 #define DRAIN_SECONDS 2
 #define MAX_BODIES ((size_t)128 << 20)
 #define MAX_UPGRADES 1024
-
-// --- worker pool ---
-
-static void *worker_main(void *context)
-{
-        struct cx_http_server *server = context;
-        for (;;) {
-                pthread_mutex_lock(&server->lock);
-                while (!server->queue_head && !server->stopping)
-                        pthread_cond_wait(&server->queue_filled, &server->lock);
-                struct cx_http_request *request = server->queue_head;
-                if (request) {
-                        server->queue_head = request->next;
-                        if (!server->queue_head)
-                                server->queue_tail = NULL;
-                }
-                pthread_mutex_unlock(&server->lock);
-                if (!request)
-                        return NULL;
-                server->options.handler(request, server->options.context);
-        }
-}
 
 static void turn_away(struct cx_http_request *request)
 {
@@ -60,13 +39,7 @@ static void enqueue(struct cx_http_request *request)
                 turn_away(request);
                 return;
         }
-        request->next = NULL;
-        if (server->queue_tail)
-                server->queue_tail->next = request;
-        else
-                server->queue_head = request;
-        server->queue_tail = request;
-        pthread_cond_signal(&server->queue_filled);
+        cx_http_workers_call(server, request);
         pthread_mutex_unlock(&server->lock);
 }
 
@@ -366,6 +339,8 @@ static int start_daemon(struct cx_http_server *server, int fd, struct cx_error *
 
 static void set_limits(struct cx_http_server_options *o)
 {
+        if (o->workers <= 0)
+                o->workers = DEFAULT_WORKERS;
         if (!o->max_body)
                 o->max_body = DEFAULT_MAX_BODY;
         if (!o->max_bodies)
@@ -388,7 +363,6 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         CX_CLEANUP(cx_http_server_freep) struct cx_http_server *server = cx_alloc(sizeof *server);
         server->options = *options;
         pthread_mutex_init(&server->lock, NULL);
-        pthread_cond_init(&server->queue_filled, NULL);
         pthread_cond_init(&server->gone, NULL);
         pthread_mutex_init(&server->peers_lock, NULL);
         pthread_cond_init(&server->guard_wake, NULL);
@@ -407,20 +381,8 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
                 close(fd);
                 return r;
         }
-        server->n_workers = options->workers > 0 ? options->workers : 8;
-        server->workers = cx_alloc_array((size_t)server->n_workers, sizeof *server->workers);
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, (size_t)1 << 20);
-        for (int i = 0; i < server->n_workers; i++)
-                if (pthread_create(&server->workers[i], &attributes, worker_main, server) != 0) {
-                        server->n_workers = i;
-                        pthread_attr_destroy(&attributes);
-                        return cx_error_set(err, -EAGAIN, "cannot start a worker thread");
-                } else {
-                        (void)pthread_setname_np(server->workers[i], "http-worker");
-                }
-        pthread_attr_destroy(&attributes);
+        if ((r = cx_http_workers_start(server, err)) < 0)
+                return r;
         *ret_server = cx_steal(&server);
         return 0;
 }
@@ -459,10 +421,8 @@ void cx_http_server_free(struct cx_http_server *server)
         pthread_mutex_lock(&server->lock);
         atomic_store(&server->draining, true);
         server->stopping = true;
-        pthread_cond_broadcast(&server->queue_filled);
+        cx_http_workers_stop(server);
         pthread_mutex_unlock(&server->lock);
-        for (int i = 0; i < server->n_workers; i++)
-                pthread_join(server->workers[i], NULL);
         cx_http_streams_abort(server);
         cx_http_upgrades_end(server);
         wait_until_sent(server);
@@ -471,9 +431,7 @@ void cx_http_server_free(struct cx_http_server *server)
                 MHD_stop_daemon(server->daemon);
         cx_http_identity_release(server);
         pthread_mutex_destroy(&server->identity_lock);
-        free(server->workers);
         pthread_mutex_destroy(&server->lock);
-        pthread_cond_destroy(&server->queue_filled);
         pthread_cond_destroy(&server->gone);
         pthread_mutex_destroy(&server->peers_lock);
         pthread_cond_destroy(&server->guard_wake);

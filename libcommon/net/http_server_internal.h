@@ -20,11 +20,10 @@ struct cx_http_server {
         struct MHD_Daemon *daemon;
         int port;
         struct cx_address bound; // where it listens
-        pthread_t *workers;
+        pthread_mutex_t lock;    // guards queue_*, idle, n_workers, streams, upgrades, stopping
+        pthread_cond_t gone;     // the last worker, the last upgraded connection, or the last request while draining
+        struct cx_http_worker *idle; // who became so last is first
         int n_workers;
-        pthread_mutex_t lock; // guards queue_*, streams, upgrades, stopping
-        pthread_cond_t queue_filled;
-        pthread_cond_t gone; // the last upgraded connection, or the last request while draining
         struct cx_http_request *queue_head, *queue_tail;
         struct cx_http_stream *streams;
         struct cx_http_upgrade *upgrades;
@@ -161,6 +160,12 @@ static inline void cx_http_peer_enter(struct cx_http_peer *peer, enum cx_http_ph
         unsigned stage = atomic_load_explicit(&peer->stage, memory_order_relaxed);
         atomic_store_explicit(&peer->stage, (stage & ~3U) + 4 + phase, memory_order_relaxed);
 }
+
+// The first worker.
+int cx_http_workers_start(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
+// With the lock held: somebody handles the request as soon as may be; and ends all when no request waits any more.
+void cx_http_workers_call(struct cx_http_server *server, struct cx_http_request *request);
+void cx_http_workers_stop(struct cx_http_server *server);
 
 int cx_http_guard_start(struct cx_http_server *server, struct cx_error *err) CX_CHECK;
 void cx_http_guard_stop(struct cx_http_server *server);

@@ -15,6 +15,7 @@
 #include "libcommon/net/http_server.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -306,12 +307,82 @@ static void test_alive_though_busy(void **state)
                 close(fds[i]);
 }
 
+static int count_workers(void)
+{
+        int count = 0;
+        char path[300], name[32];
+        DIR *folder = opendir("/proc/self/task");
+        for (struct dirent *entry; folder && (entry = readdir(folder));) {
+                (void)snprintf(path, sizeof path, "/proc/self/task/%s/comm", entry->d_name);
+                FILE *file = fopen(path, "re");
+                count += file && fgets(name, sizeof name, file) && cx_streq(name, "http-worker\n");
+                if (file)
+                        fclose(file);
+        }
+        if (folder)
+                closedir(folder);
+        return count;
+}
+
+// A thread may be there a little longer than it works, and without its name at first.
+static bool workers_become(int count)
+{
+        for (int i = 0; i < PATIENCE_MS && count_workers() != count; i++)
+                usleep(1000);
+        return count_workers() == count;
+}
+
+static void handle_counted(struct cx_http_request *request, void *context)
+{
+        (void)context;
+        atomic_fetch_add(&world.begun, 1);
+        for (int i = 0; i < PATIENCE_MS && !atomic_load(&world.let_go); i++)
+                usleep(1000);
+        cx_http_respond_text(request, 200, "ok");
+}
+
+// There are as many workers as requests at once, up to the limit; others wait. One stays when nothing is to be done.
+static void test_workers(void **state)
+{
+        (void)state;
+        CX_ERROR err = CX_ERROR_INIT;
+        cx_http_server_free(cx_steal(&world.server));
+        const struct cx_http_server_options options = {.address = "0.0.0.0", .workers = 4, .handler = handle_counted};
+        int fds[7];
+        assert_true(workers_become(0));
+        assert_int_equal(cx_http_server_new(&options, &world.server, &err), 0);
+        for (int round = 0; round < 2; round++) {
+                atomic_store(&world.begun, 0);
+                atomic_store(&world.let_go, false);
+                for (int i = 0; i < 7; i++)
+                        fds[i] = dial("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+                for (int i = 0; i < PATIENCE_MS && atomic_load(&world.begun) < 4; i++)
+                        usleep(1000);
+                assert_int_equal(atomic_load(&world.begun), 4);
+                assert_true(workers_become(4));
+                atomic_store(&world.let_go, true);
+                for (int i = 0; i < 7; i++) {
+                        assert_int_equal(status(fds[i]), 200);
+                        close(fds[i]);
+                }
+                assert_int_equal(atomic_load(&world.begun), 7);
+                assert_true(workers_become(1));
+        }
+        cx_http_server_free(cx_steal(&world.server));
+        assert_true(workers_become(0));
+        assert_int_equal(setup(NULL), 0);
+}
+
 int main(void)
 {
         cx_process_init();
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_trickles),         cmocka_unit_test(test_nobody_reads),
-                                           cmocka_unit_test(test_clients_leave),    cmocka_unit_test(test_too_many),
-                                           cmocka_unit_test(test_bodies),           cmocka_unit_test(test_alive),
-                                           cmocka_unit_test(test_alive_though_busy)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_trickles),
+                                           cmocka_unit_test(test_nobody_reads),
+                                           cmocka_unit_test(test_clients_leave),
+                                           cmocka_unit_test(test_too_many),
+                                           cmocka_unit_test(test_bodies),
+                                           cmocka_unit_test(test_alive),
+                                           cmocka_unit_test(test_alive_though_busy),
+                                           cmocka_unit_test(test_workers)};
         return cmocka_run_group_tests(tests, setup, teardown);
 }
