@@ -144,7 +144,7 @@ static void take_loaded(struct cache *cache, int64_t revision)
         cx_map_release(&cache->unreadable);
         cache->unreadable = cache->loading_unreadable;
         cache->loading_unreadable = (struct cx_map)CX_MAP_INIT_FREE(free);
-        cache->floor = revision;
+        cache->floor = cache->loaded = revision;
         cache->filled = true;
         cache->generation++;
 }
@@ -264,7 +264,7 @@ void cache_put(struct cache *cache, struct stored *object_steal)
         pthread_rwlock_wrlock(&cache->lock);
         if (!cache->filled)
                 let_wait(cache, EVENT_MODIFIED, object_steal);
-        else if (object_steal->revision > cache->floor)
+        else if (object_steal->revision > cache->loaded)
                 apply_put(cache, object_steal);
         else
                 stored_unref(object_steal); // the contents came with it
@@ -278,7 +278,7 @@ void cache_delete(struct cache *cache, const char *key, int64_t revision)
         if (!cache->filled)
                 let_wait(cache, EVENT_DELETED,
                          stored_new(&(struct selectable){0}, key, nothing, sizeof nothing - 1, revision));
-        else if (revision > cache->floor)
+        else if (revision > cache->loaded)
                 apply_delete(cache, key, revision);
         pthread_rwlock_unlock(&cache->lock);
 }

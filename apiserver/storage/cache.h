@@ -55,6 +55,7 @@ struct cache {
         uint64_t next_event;  // number of the next event; event n is at window[n % window_size]
         uint64_t first_event; // oldest event that is still there
         int64_t floor;        // events after this revision are in the window
+        int64_t loaded;       // the contents came as of this revision; one revision may be many events
         struct cache_watcher *watchers;
         uint64_t generation; // bumped by a reload: positions of older generations are void
 };

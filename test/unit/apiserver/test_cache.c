@@ -223,6 +223,31 @@ static void test_window(void **state)
 }
 
 // Opened while the server runs: what comes while the contents are read is applied on top of them.
+// A lease that ends takes more objects along in one revision than the window holds.
+static void test_one_revision(void **state CX_UNUSED)
+{
+        enum { MOST = 4, COUNT = 3 * MOST };
+        struct cache *cache = cache_new("configmaps", configmaps());
+        struct cache_watcher watcher = {.wake = wake};
+        CX_ERROR err = CX_ERROR_INIT;
+        STORED_LIST none = {0};
+        char key[16];
+        cache_limit(cache, MOST);
+        cache_fill(cache, 1);
+        for (int i = 0; i < COUNT; i++) {
+                (void)snprintf(key, sizeof key, "ns/%d", i);
+                cache_put(cache, object(key, "x", 2));
+        }
+        assert_int_equal(cache_count(cache), COUNT);
+        for (int i = 0; i < COUNT; i++) {
+                (void)snprintf(key, sizeof key, "ns/%d", i);
+                cache_delete(cache, key, 3);
+        }
+        assert_int_equal(cache_count(cache), 0);
+        assert_int_equal(cache_watch(cache, &watcher, 2, &none, &err), -ESTALE); // not all of revision 3 is there
+        cache_unref(cache);
+}
+
 static void test_filling_beside_events(void **state)
 {
         struct cache *cache = cache_new("configmaps", configmaps());
@@ -256,12 +281,10 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice),
-                                           cmocka_unit_test(test_selectable_fields),
-                                           cmocka_unit_test(test_selected_events),
-                                           cmocka_unit_test(test_falling_behind),
-                                           cmocka_unit_test(test_window),
-                                           cmocka_unit_test(test_many_events),
-                                           cmocka_unit_test(test_filling_beside_events)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_splice),          cmocka_unit_test(test_selectable_fields),
+                cmocka_unit_test(test_selected_events), cmocka_unit_test(test_falling_behind),
+                cmocka_unit_test(test_window),          cmocka_unit_test(test_many_events),
+                cmocka_unit_test(test_one_revision),    cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
