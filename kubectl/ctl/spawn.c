@@ -13,7 +13,11 @@ int ctl_spawn(char *const *argv, int *ret_status)
         pid_t pid;
         int status;
         fflush(stdout);
-        int failed = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+        posix_spawn_file_actions_t actions;
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_addclosefrom_np(&actions, 3); // our connections are not the program's
+        int failed = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+        posix_spawn_file_actions_destroy(&actions);
         if (failed)
                 return -failed;
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -194,6 +194,8 @@ int cx_spawn(const struct cx_spawn_options *o, pid_t *ret_pid)
                 else if (fd < 3)
                         posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", fd ? O_WRONLY : O_RDONLY, 0);
         }
+        // A library's sockets are not the program's: it would keep connections that we have closed.
+        posix_spawn_file_actions_addclosefrom_np(&actions, o->fds[3] > 0 ? 4 : 3);
         if (o->directory)
                 posix_spawn_file_actions_addchdir_np(&actions, o->directory);
         int r = posix_spawnp(ret_pid, o->argv[0], &actions, &attributes, (char *const *)o->argv,

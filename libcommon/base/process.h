@@ -41,7 +41,7 @@ struct cx_spawn_options {
         const char *directory;   // working directory; NULL: inherit
         bool session;            // a session of its own; otherwise a process group of its own
 };
-// Starts a program, which the caller waits for. Returns 0 or a negative errno.
+// Starts a program, which the caller waits for and which has no other file of ours open. Returns 0 or a negative errno.
 int cx_spawn(const struct cx_spawn_options *options, pid_t *ret_pid) CX_CHECK;
 
 struct cx_run_options {

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -137,10 +138,31 @@ static void test_run(void **state)
         assert_int_not_equal(cx_run_ok(absent, NULL, &gone), 0);
 }
 
+// A library's sockets stay open when a program is executed, as far as the library is concerned.
+static void test_run_inherits_nothing(void **state)
+{
+        CX_BUF without = CX_BUF_INIT, with = CX_BUF_INIT;
+        int fds[2], status = -1;
+        (void)state;
+        assert_int_equal(pipe(fds), 0);
+        const char *const list[] = {"ls", "/proc/self/fd", NULL}; // ls has the folder open, too
+        assert_int_equal(cx_run(&(struct cx_run_options){.argv = list}, &without, NULL, &status, NULL), 0);
+        assert_string_equal(without.data, "0\n1\n2\n3\n");
+        assert_int_equal(cx_run(&(struct cx_run_options){.argv = list, .extra_fd = fds[0]}, &with, NULL, &status, NULL),
+                         0);
+        assert_string_equal(with.data, "0\n1\n2\n3\n4\n");
+        close(fds[0]);
+        close(fds[1]);
+}
+
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map),    cmocka_unit_test(test_suggestions),
-                                           cmocka_unit_test(test_flags),  cmocka_unit_test(test_buffers),
-                                           cmocka_unit_test(test_errors), cmocka_unit_test(test_run)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_map),
+                                           cmocka_unit_test(test_suggestions),
+                                           cmocka_unit_test(test_flags),
+                                           cmocka_unit_test(test_buffers),
+                                           cmocka_unit_test(test_errors),
+                                           cmocka_unit_test(test_run),
+                                           cmocka_unit_test(test_run_inherits_nothing)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
