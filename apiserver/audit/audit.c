@@ -148,6 +148,7 @@ bool audit_begin(struct call *call, const struct cx_error *refusal)
         audited->long_running = is_long_running(info);
         audited->failed = refusal ? attempts_of(call->request) : NULL;
         call->recorded = &audited->recorded;
+        call->scope.annotations = &audited->recorded.annotations;
         cx_http_add_header(call->request, "Audit-ID", audited->id);
         return !audit->batch;
 }
@@ -178,6 +179,7 @@ void audit_end(struct call *call)
         free(audited->failed);
         free(audited);
         call->recorded = NULL;
+        call->scope.annotations = NULL;
 }
 
 // --- the log ---

@@ -9,6 +9,7 @@
 
 #define MAX_AGENT 1024
 #define SHORT_URI 512
+#define SHORT_TEXT 512   // bytes of the sentences that speak of what was sent
 #define MAX_REFUSED 4096 // bytes of a line about somebody who may not ask
 #define TRUNCATED "audit.k8s.io/truncated"
 
@@ -113,13 +114,23 @@ static void put_object_ref(struct cx_buf *to, const struct request_info *info, c
         cx_buf_add_char(to, '}');
 }
 
-static void put_status(struct cx_buf *to, const struct audited *audited, int code)
+static void put_sentence(struct cx_buf *to, const char *key, const char *value, enum extent extent)
+{
+        if (extent != SHORT || !value || strlen(value) <= SHORT_TEXT) {
+                text_member(to, key, value);
+                return;
+        }
+        CX_CLEANUP(cx_freep) char *cut = cx_strndup(value, SHORT_TEXT);
+        text_member(to, key, cut);
+}
+
+static void put_status(struct cx_buf *to, const struct audited *audited, int code, enum extent extent)
 {
         const json_t *status = audited->recorded.status;
         text_key(to, "responseStatus");
         cx_buf_add(to, "{\"metadata\":{}");
         text_member(to, "status", cx_json_string(status, "status"));
-        text_member(to, "message", audited->failed ? audited->failed : cx_json_string(status, "message"));
+        put_sentence(to, "message", audited->failed ? audited->failed : cx_json_string(status, "message"), extent);
         text_member(to, "reason", cx_json_string(status, "reason"));
         text_json(to, "details", json_object_get(status, "details"));
         cx_buf_printf(to, ",\"code\":%d}", code);
@@ -148,9 +159,11 @@ static void put_body(struct cx_buf *to, const char *key, const json_t *body, con
         text_json(to, key, copy);
 }
 
-static void put_annotations(struct cx_buf *to, const struct recorded *recorded, bool cut)
+static void put_annotations(struct cx_buf *to, const struct recorded *recorded, enum extent extent)
 {
-        if (!recorded->decided && !cut)
+        const struct cx_strings *others = &recorded->annotations;
+        bool cut = recorded->cut || extent != WHOLE;
+        if (!recorded->decided && !cut && !others->count)
                 return;
         text_key(to, "annotations");
         cx_buf_add_char(to, '{');
@@ -159,6 +172,8 @@ static void put_annotations(struct cx_buf *to, const struct recorded *recorded, 
                 text_key(to, "authorization.k8s.io/reason");
                 text_string(to, cx_str(recorded->reason));
         }
+        for (size_t i = 0; i < others->count; i += 2)
+                put_sentence(to, others->items[i], others->items[i + 1], extent);
         if (cut)
                 text_member(to, TRUNCATED, "true");
         cx_buf_add_char(to, '}');
@@ -203,14 +218,14 @@ static void put_event(struct cx_buf *to, const struct call *call, const struct a
         cx_buf_add_char(to, '{');
         put_head(to, call, audited, stage, extent);
         if (code)
-                put_status(to, audited, code);
+                put_status(to, audited, code, extent);
         if (extent == WHOLE) {
                 put_body(to, "requestObject", recorded->request, audited);
                 put_body(to, "responseObject", recorded->response, audited);
         }
         put_moment(to, "requestReceivedTimestamp", audited->received);
         put_moment(to, "stageTimestamp", stage == AUDIT_REQUEST_RECEIVED ? audited->received : cx_time_now());
-        put_annotations(to, recorded, recorded->cut || extent != WHOLE);
+        put_annotations(to, recorded, extent);
         cx_buf_add(to, "}\n");
 }
 

@@ -19,9 +19,9 @@ struct audited {
 
 enum { EVENT_MAX = 16 << 20 }; // bytes of a line, where nobody has asked for less
 
-// The line, its end included. Bodies are left out when it would be longer than `most`, then the end of the URI and the addresses
-// that a client says it came by, so that nobody goes untold by what he sends along; and the event says so. -EFBIG when it is too
-// long even then. `code` is 0 before there is an answer.
+// The line, its end included. Bodies are left out when it would be longer than `most`, then the end of the URI and of long
+// sentences, and the addresses that a client says it came by, so that nobody goes untold by what he sends along; and the event says
+// so. -EFBIG when it is too long even then. `code` is 0 before there is an answer.
 int audit_event_write(const struct call *call, const struct audited *audited, enum audit_stage stage, int code,
                       size_t most, struct cx_buf *to, struct cx_error *err) CX_CHECK;
 // Exported for tests: the addresses that a request came by, as it says itself, and the peer's last.

@@ -13,6 +13,7 @@ void recorded_release(struct recorded *recorded)
         free(recorded->uid);
         free(recorded->resource_version);
         free(recorded->reason);
+        cx_strings_release(&recorded->annotations);
         json_decref(recorded->request);
         json_decref(recorded->response);
         json_decref(recorded->status);

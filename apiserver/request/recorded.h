@@ -17,7 +17,8 @@ struct recorded {
         json_t *request, *response, *status; // what was sent, what is answered, and the Status that this is
         bool cut;                            // a body was too large
         bool decided, allowed;
-        char *reason; // of the decision; NULL: none
+        char *reason;                  // of the decision; NULL: none
+        struct cx_strings annotations; // what else was found out: keys, each followed by its value (scope_annotate)
 };
 
 void recorded_release(struct recorded *recorded);

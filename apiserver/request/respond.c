@@ -59,21 +59,45 @@ int accept_header(const struct call *call, bool allow_transform, struct accept_h
 
 // --- errors and whole objects ---
 
+// Of this many characters of warnings, or of these of each when they are more together; upstream's figures.
+#define MAX_WARNINGS ((size_t)4096)
+#define MAX_WARNING ((size_t)256)
+
+static size_t characters(const char *text)
+{
+        size_t count = 0;
+        for (; *text; text++)
+                count += ((unsigned char)*text & 0xc0) != 0x80;
+        return count;
+}
+
+// At most so many characters of the text; how many.
+static size_t add_warning(struct call *call, const char *warning, size_t most)
+{
+        CX_BUF text = CX_BUF_INIT;
+        size_t count = 0;
+        cx_buf_add(&text, "299 - \"");
+        for (const unsigned char *p = (const unsigned char *)warning; *p; p++) {
+                if ((*p & 0xc0) != 0x80 && count++ == most)
+                        break;
+                if (*p == '"' || *p == '\\')
+                        cx_buf_add_char(&text, '\\');
+                if (*p >= ' ' && *p != 0x7f)
+                        cx_buf_add_char(&text, (char)*p);
+        }
+        cx_buf_add_char(&text, '"');
+        cx_http_add_header(call->request, "Warning", text.data);
+        return count < most ? count : most;
+}
+
 static void add_common_headers(struct call *call)
 {
+        size_t all = 0, told = 0;
         cx_http_add_header(call->request, "Cache-Control", "no-cache, private");
-        for (size_t i = 0; i < call->warnings.count; i++) {
-                CX_BUF text = CX_BUF_INIT_MAX(4096);
-                cx_buf_add(&text, "299 - \"");
-                for (const char *p = call->warnings.items[i]; *p; p++) {
-                        if (*p == '"' || *p == '\\')
-                                cx_buf_add_char(&text, '\\');
-                        if (*p >= ' ')
-                                cx_buf_add_char(&text, *p);
-                }
-                cx_buf_add_char(&text, '"');
-                cx_http_add_header(call->request, "Warning", text.data);
-        }
+        for (size_t i = 0; i < call->warnings.count; i++)
+                all += characters(call->warnings.items[i]);
+        for (size_t i = 0; i < call->warnings.count && told < MAX_WARNINGS; i++)
+                told += add_warning(call, call->warnings.items[i], all > MAX_WARNINGS ? MAX_WARNING : MAX_WARNINGS);
 }
 
 static void respond_indented(struct call *call, int code, json_t *body_steal)

@@ -18,6 +18,24 @@ struct scope scope_own(struct apiserver *api, const struct served_kind *kind, co
                               .manager = "kube-apiserver"};
 }
 
+void scope_warn(const struct scope *scope, const char *text)
+{
+        if (scope->warnings && *text && !cx_strings_has(scope->warnings, text))
+                cx_strings_add(scope->warnings, text);
+}
+
+void scope_annotate(const struct scope *scope, const char *key, const char *value)
+{
+        struct cx_strings *annotations = scope->annotations;
+        if (!annotations)
+                return;
+        for (size_t i = 0; i < annotations->count; i += 2)
+                if (strcmp(annotations->items[i], key) == 0)
+                        return;
+        cx_strings_add(annotations, key);
+        cx_strings_add(annotations, value);
+}
+
 struct stored *scope_find(const struct scope *scope)
 {
         return cache_find(scope->kind->cache, scope->namespace, scope->name);

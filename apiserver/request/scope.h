@@ -20,10 +20,16 @@ struct scope {
         enum cx_field_validation field_validation;
         bool dry_run;
         struct cx_strings *warnings; // for whoever asked; NULL: nobody reads them
+        struct cx_strings
+                *annotations; // for the audit log: keys, each followed by its value; NULL: it does not tell of this
 };
 
 // What the server itself does, as upstream's system:apiserver. `namespace` may be NULL.
 struct scope scope_own(struct apiserver *api, const struct served_kind *kind, const char *namespace, const char *name);
+// Tells whoever asked, once.
+void scope_warn(const struct scope *scope, const char *text);
+// Tells the audit log. What was said first of a key stays, as an object may come to admission twice.
+void scope_annotate(const struct scope *scope, const char *key, const char *value);
 // The cached object that the scope names; new reference or NULL.
 struct stored *scope_find(const struct scope *scope);
 json_t *scope_find_json(const struct scope *scope);

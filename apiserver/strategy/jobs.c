@@ -90,8 +90,8 @@ static void warn_of_name(const struct scope *scope, const json_t *object)
         char *warning = cx_sprintf("metadata.name: this is used in Pod names and hostnames, which can result in "
                                    "surprising behavior; a DNS label is recommended: [%s]",
                                    cx_str(wrong));
-        if (wrong && scope->warnings && !cx_strings_has(scope->warnings, warning))
-                cx_strings_add(scope->warnings, warning);
+        if (wrong)
+                scope_warn(scope, warning);
 }
 
 // The host name of the pod of the last index has to be one.

@@ -8,9 +8,27 @@ static struct served served;
 // A plugin that notes what it is shown.
 static char seen[256], *seen_object;
 
+// Warns COUNT times of LENGTH letters, as the object asks for.
+static void warn(const struct admission_request *request)
+{
+        int count = 0, length = 0;
+        const char *asked = cx_json_string_or(request->object, "metadata.annotations.warn", "");
+        if (sscanf(asked, "%d %d", &count, &length) != 2)
+                return;
+        for (int i = 0; i < count; i++) {
+                CX_BUF text = CX_BUF_INIT;
+                cx_buf_printf(&text, "%03d", i);
+                for (int k = 3; k < length; k++)
+                        cx_buf_add(&text, "\xc3\xa9");
+                scope_warn(request->scope, text.data);
+                scope_warn(request->scope, text.data); // is told once
+        }
+}
+
 static int note(const struct admission_request *request, struct cx_error *err CX_UNUSED)
 {
         const struct scope *scope = request->scope;
+        warn(request);
         (void)snprintf(seen, sizeof seen, "%d %s/%s %s/%s %s%s", request->operation, scope->resource->resource,
                        scope->subresource ? scope->subresource : "", scope->namespace, scope->name, scope->user->name,
                        scope->dry_run ? " dry" : "");
@@ -209,6 +227,52 @@ static void test_admission_sees_all(void **state CX_UNUSED)
         assert_null(seen_object);
 }
 
+struct told {
+        size_t count, characters;
+        bool whole; // each is closed, and no letter is cut
+};
+
+static void count_warning(void *context, const char *name, const char *value)
+{
+        struct told *told = context;
+        size_t length = strlen(value), quote = strlen("299 - \"");
+        if (strcasecmp(name, "Warning") != 0)
+                return;
+        told->count++;
+        told->whole &= strncmp(value, "299 - \"", quote) == 0 && value[length - 1] == '"';
+        told->whole &= length == quote + 1 + 3 + (length - quote - 4) / 2 * 2;
+        told->characters += 3 + (length - quote - 4) / 2;
+}
+
+// As many as a client can be told of; when they are too long, the beginning of each.
+static void test_warnings(void **state CX_UNUSED)
+{
+        static const struct {
+                const char *asked;
+                size_t count, characters;
+        } cases[] = {{"1 4096", 1, 4096},   {"16 256", 16, 4096},  {"1 4097", 1, 256},
+                     {"9 500", 9, 9 * 256}, {"100 300", 16, 4096}, {"3 5", 3, 15}};
+        for (size_t i = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                struct told told = {.whole = true};
+                CX_HTTP_REPLY reply = CX_HTTP_REPLY_INIT;
+                CX_ERROR err = CX_ERROR_INIT;
+                CX_CLEANUP(cx_freep)
+                char *body = cx_sprintf("{\"metadata\":{\"generateName\":\"w\",\"annotations\":{\"warn\":\"%s\"}}}",
+                                        cases[i].asked);
+                const struct cx_http_call call = {.method = "POST",
+                                                  .path = NS "/configmaps?dryRun=All",
+                                                  .content_type = "application/json",
+                                                  .body = body,
+                                                  .body_length = strlen(body)};
+                assert_int_equal(cx_http_do(served.client, &call, &reply, &err), 0);
+                assert_int_equal(reply.code, 201);
+                cx_http_reply_headers(&reply, count_warning, &told);
+                assert_int_equal(told.count, cases[i].count);
+                assert_int_equal(told.characters, cases[i].characters);
+                assert_true(told.whole);
+        }
+}
+
 static void test_eviction_takes_an_allowance(void **state CX_UNUSED)
 {
         static const char budgets[] = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
@@ -249,9 +313,13 @@ static void test_eviction_takes_an_allowance(void **state CX_UNUSED)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_paths_and_verbs),        cmocka_unit_test(test_forms),
-                cmocka_unit_test(test_events_in_two_versions), cmocka_unit_test(test_pages),
-                cmocka_unit_test(test_admission_sees_all),     cmocka_unit_test(test_eviction_takes_an_allowance),
+                cmocka_unit_test(test_paths_and_verbs),
+                cmocka_unit_test(test_forms),
+                cmocka_unit_test(test_events_in_two_versions),
+                cmocka_unit_test(test_pages),
+                cmocka_unit_test(test_admission_sees_all),
+                cmocka_unit_test(test_warnings),
+                cmocka_unit_test(test_eviction_takes_an_allowance),
         };
         return cmocka_run_group_tests(tests, start, end);
 }
