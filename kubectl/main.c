@@ -142,6 +142,7 @@ void ctl_release(struct ctl *ctl)
         cx_rest_free(ctl->rest);
         free(ctl->namespace);
         cx_strings_release(&ctl->as_groups);
+        cx_strings_release(&ctl->warned);
 }
 
 int main(int argc, char **argv)
@@ -149,7 +150,7 @@ int main(int argc, char **argv)
         cx_process_init();
         cx_process_unblock_signals();
         signal(SIGPIPE, SIG_DFL);
-        static struct ctl ctl;
+        static struct ctl ctl = {.warned_lock = PTHREAD_MUTEX_INITIALIZER};
         int status = 0;
         ctl.commands = kubectl_commands;
         if (argc > 1 && (strcmp(argv[1], "__complete") == 0 || strcmp(argv[1], "__completeNoDesc") == 0)) {

@@ -96,31 +96,31 @@ int ctl_connect(struct ctl *ctl, struct cx_error *err)
         return cx_rest_new(&credentials, &options, &ctl->rest, err);
 }
 
-static void header_value(const struct cx_http_reply *reply, const char *name,
-                         void (*each)(const char *value, size_t length))
+// Whether nothing has said so yet: a command may send many requests.
+static bool is_new_warning(struct ctl *ctl, const char *text)
 {
-        size_t n = strlen(name);
-        for (const char *line = reply->headers.data; line && *line;) {
-                const char *end = strstr(line, "\r\n");
-                size_t length = end ? (size_t)(end - line) : strlen(line);
-                if (length > n && strncasecmp(line, name, n) == 0 && line[n] == ':')
-                        each(line + n + 1, length - n - 1);
-                line = end ? end + 2 : NULL;
-        }
+        pthread_mutex_lock(&ctl->warned_lock);
+        bool is_new = !cx_strings_has(&ctl->warned, text);
+        if (is_new)
+                cx_strings_add(&ctl->warned, text);
+        pthread_mutex_unlock(&ctl->warned_lock);
+        return is_new;
 }
 
 // A Warning header: 299 agent "text".
-static void show_warning(const char *value, size_t length)
+static void show_warning(void *context, const char *name, const char *value)
 {
-        const char *open = memchr(value, '"', length);
+        const char *open = strcasecmp(name, "Warning") == 0 ? strchr(value, '"') : NULL;
         if (!open)
                 return;
         CX_BUF text = CX_BUF_INIT;
-        for (const char *p = open + 1; p < value + length && *p != '"'; p++) {
-                if (*p == '\\' && p + 1 < value + length)
+        for (const char *p = open + 1; *p && *p != '"'; p++) {
+                if (*p == '\\' && p[1])
                         p++;
                 cx_buf_add_char(&text, (unsigned char)*p < ' ' ? ' ' : *p);
         }
+        if (!is_new_warning(context, text.data))
+                return;
         fflush(stdout);
         fprintf(stderr, "Warning: %s\n", text.data);
 }
@@ -221,7 +221,7 @@ int ctl_call(struct ctl *ctl, const struct ctl_call *call, struct cx_http_reply 
                 fprintf(stderr, "I Request Body: %.*s\n", (int)call->length, (const char *)call->body);
         if (ctl->verbosity >= 8 && ret_reply->body.length)
                 fprintf(stderr, "I Response Body: %s\n", ret_reply->body.data);
-        header_value(ret_reply, "Warning", show_warning);
+        cx_http_reply_headers(ret_reply, show_warning, ctl);
         if (r == -EAGAIN && to->reason == CX_REASON_UNKNOWN)
                 return r;
         return r < 0 && !call->on_data ? ctl_explain_failure(cx_rest_server(ctl->rest), r, to) : r;

@@ -8,9 +8,12 @@
 #include "libcommon/base/buf.h"
 #include "libcommon/base/error.h"
 #include "libcommon/base/flags.h"
+#include "libcommon/base/strings.h"
 #include "libcommon/client/kubeconfig.h"
 #include "libcommon/client/rest.h"
 #include "libcommon/format/json.h"
+
+#include <pthread.h>
 
 struct discovery;
 struct ctl;
@@ -54,6 +57,8 @@ struct ctl {
         struct cx_rest *rest;
         char *namespace; // that commands use by default
         struct discovery *discovery;
+        pthread_mutex_t warned_lock; // guards warned
+        struct cx_strings warned;    // what servers have warned of, each shown once
 };
 
 extern const struct cx_flag *ctl_global_flags(struct ctl *ctl);
