@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kube-apiserver: flags, wiring, and the beat that keeps what needs keeping.
 #include "apiserver/admission/admission.h"
+#include "apiserver/admission/pod_security.h"
 #include "apiserver/audit/audit.h"
 #include "apiserver/auth/rbac.h"
 #include "apiserver/auth/tokens.h"
@@ -88,6 +89,8 @@ static int start(struct apiserver *api, const struct audit_options *audit, struc
                 r = admission_check_names(admission_plugins, "enable-admission-plugins", &o->enable_admission, err);
         if (r == 0)
                 r = admission_check_names(admission_plugins, "disable-admission-plugins", &o->disable_admission, err);
+        if (r == 0)
+                r = admission_configure(api, admission_plugins, o->admission_config_file, err);
         if (r == 0 && (!o->tls_cert_file || !o->tls_key_file))
                 r = cx_error_set(err, -EINVAL, "--tls-cert-file and --tls-private-key-file are needed");
         if (r == 0 && o->etcd_compaction_interval && o->etcd_compaction_interval < CX_NS_PER_S)
@@ -223,6 +226,7 @@ static void finish(struct apiserver *api)
         token_service_free(api->tokens);
         allocator_free(api->allocator);
         admission_chain_free(api->admission);
+        pod_security_free(api->pod_security);
         audit_free(api->audit);
         cx_metrics_free(api->metrics);
 }
@@ -281,6 +285,8 @@ static int read_flags(int argc, char **argv, struct apiserver_options *o, struct
                  NULL, 0, 0},
                 {"disable-admission-plugins", 0, CX_FLAG_CSV, &o->disable_admission, "admission plugins to leave out",
                  NULL, NULL, 0, 0},
+                {"admission-control-config-file", 0, CX_FLAG_STRING, &o->admission_config_file,
+                 "settings of admission plugins"},
                 {"kubelet-client-certificate", 0, CX_FLAG_STRING, &o->kubelet_client_cert_file,
                  "client certificate for kubelets", NULL, NULL, 0, 0},
                 {"kubelet-client-key", 0, CX_FLAG_STRING, &o->kubelet_client_key_file,

@@ -58,6 +58,8 @@ struct admission_plugin {
         // `fresh`, the cache has caught up then. May be NULL; one plugin has it.
         int (*charge)(const struct admission_request *request, bool fresh, struct admission_charges *charges,
                       struct cx_error *err);
+        // Before the first request: takes its settings, NULL when there are none. May be NULL: it can have none.
+        int (*configure)(struct apiserver *api, const json_t *settings, struct cx_error *err);
         bool off_by_default;
         bool only_refuses; // its mutate hook changes nothing
         bool outside;      // changes what the server's own plugins may have to look at again
@@ -71,6 +73,9 @@ struct admission_chain *admission_chain_new(const struct admission_plugin *const
 // Whether all names are of the list; -EINVAL names the flag and the one that is not.
 int admission_check_names(const struct admission_plugin *const *plugins, const char *flag,
                           const struct cx_strings *names, struct cx_error *err) CX_CHECK;
+// Gives the plugins of the list what the file says (an AdmissionConfiguration; NULL: there is none). Messages name the flag.
+int admission_configure(struct apiserver *api, const struct admission_plugin *const *plugins, const char *path,
+                        struct cx_error *err) CX_CHECK;
 void admission_chain_free(struct admission_chain *chain);
 
 // ret_touched (may be NULL): a plugin was asked that may have changed the object.

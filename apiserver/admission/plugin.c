@@ -11,6 +11,7 @@ const struct admission_plugin *const admission_plugins[] = {
         &admission_service_account,
         &admission_taint_nodes,
         &admission_always_pull_images,
+        &admission_pod_security,
         &admission_priority,
         &admission_default_toleration_seconds,
         &admission_default_storage_class,

@@ -12,6 +12,11 @@ int admission_forbid(const struct admission_request *request, const char *why, s
 struct stored *admission_lookup(const struct admission_request *request, const struct served_kind *kind,
                                 const char *namespace, const char *name);
 
+// Settings of a plugin, or the file that they are in: one of the versions, the first of which the schema describes, and nothing that
+// it does not. In place, with defaults.
+int admission_check_settings(const char *const *versions, const char *name, json_t *settings, struct cx_error *err)
+        CX_CHECK;
+
 // What a CertificateSigningRequest asks for. ret_info is released by the caller in any case.
 int admission_read_csr(const json_t *request, struct cx_csr_info *ret_info) CX_CHECK;
 
@@ -20,4 +25,4 @@ extern const struct admission_plugin admission_namespace_lifecycle, admission_se
         admission_certificate_approval, admission_certificate_signing, admission_certificate_subject,
         admission_limit_ranger, admission_resource_quota, admission_default_storage_class, admission_storage_protection,
         admission_claim_resize, admission_default_ingress_class, admission_always_pull_images,
-        admission_deny_external_ips;
+        admission_deny_external_ips, admission_pod_security;

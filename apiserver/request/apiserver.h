@@ -25,7 +25,7 @@ struct apiserver_options {
         const char *kubelet_client_cert_file, *kubelet_client_key_file, *kubelet_ca_file;
         const char *token_auth_file;
         bool enable_bootstrap_token_auth, anonymous_auth, allow_privileged;
-        const char *encryption_provider_config;
+        const char *encryption_provider_config, *admission_config_file;
         bool encryption_reload;
         int64_t event_ttl, min_request_timeout, max_request_bytes, service_account_max_token_expiration;
         int64_t etcd_compaction_interval, watch_cache_size;
@@ -41,6 +41,7 @@ struct apiserver {
         struct rbac *rbac;                 // auth
         struct allocator *allocator;       // strategy
         struct admission_chain *admission; // admission
+        struct pod_security *pod_security; // admission; NULL: as it is without a configuration
         struct watch_reaper *watches;      // endpoints
         struct relays *relays;             // endpoints
         struct backends *backends;         // endpoints
