@@ -260,20 +260,28 @@ no_defaults() {
 }
 own_pods='{range .items[*]}{.metadata.namespace}/{.metadata.name}'
 others() { grep -v '^kube-system/' || :; }
+in_all_containers() { # JSONPATH: of .spec.containers, or of what else; for init and ephemeral containers, too
+        local list
+        [[ $1 == *.spec.containers\[* ]] || { printf %s "$1" && return; }
+        for list in containers initContainers ephemeralContainers; do printf '%s{" "}' "${1//.spec.containers\[/.spec.$list[}"; done
+}
 no_pods() { # JSONPATH [VALUE]: no pod outside of kube-system has this there
         local path=${1//_/ }
         [[ $path != "{range "* ]] || path+='{" "}{end}'
+        path=$(in_all_containers "$path")
         k get pods -A -o "jsonpath=$own_pods{\" \"}$path{\"\\n\"}{end}" | others |
                 awk -v wanted="${2:-}" 'NF > 1 && (wanted == "" || index($0 " ", " " wanted " ")) {print $1}' | few
 }
-all_containers() { # JSONPATH [VALUE...]: each outside of kube-system has it there, or one of these values
-        k get pods -A -o "jsonpath=$own_pods{range .spec.containers[*]}{\" \"}x$1{end}{\"\\n\"}{end}" | others |
+# What a container does not say, its pod may have said for all.
+all_containers() { # JSONPATH VALUE...: each outside of kube-system has one of these values there
+        k get pods -A -o "jsonpath=$own_pods{\" \"}p${1/#{./{.spec.}$(in_all_containers "{range .spec.containers[*]}{\" \"}x$1{end}"){\"\\n\"}{end}" | others |
                 awk -v wanted="${*:2}" '
                         {
                                 n = split(wanted, w, " ")
-                                for (i = 2; i <= NF; i++) {
-                                        good = n == 0 && $i != "x"
-                                        for (j = 1; j <= n; j++) if (index($i, w[j])) good = 1
+                                for (i = 3; i <= NF; i++) {
+                                        said = $i == "x" ? $2 : $i
+                                        good = 0
+                                        for (j = 1; j <= n; j++) if (index(said, w[j])) good = 1
                                         if (!good) print $1
                                 }
                         }' | few

@@ -101,6 +101,28 @@ t_long() {
                 asked POST /api/v1/namespaces/strict/pods "@$work/many" && want 403 && event '.responseStatus.message | length == 512'
 }
 
+t_cis() { # `coxswain cis` sees every kind of container
+        local init='{"securityContext":{"runAsNonRoot":true},"containers":[{"name":"c","image":"i","securityContext":{"allowPrivilegeEscalation":false,"capabilities":{"drop":["ALL"]}}}],
+                "initContainers":[{"name":"d","image":"i","ports":[{"containerPort":80,"hostPort":80}],"securityContext":{"privileged":true,"capabilities":{"add":["NET_RAW"]}}}]}'
+        new_namespace cis && req POST /api/v1/namespaces/cis/pods "$(pod by-init "$init")" && want 201 && req POST /api/v1/namespaces/cis/pods "$(pod by-none "$safe")" && want 201 &&
+                req POST /api/v1/namespaces/cis/pods "$(pod by-debug "$safe")" && want 201 &&
+                req PATCH /api/v1/namespaces/cis/pods/by-debug/ephemeralcontainers '{"spec":{"ephemeralContainers":[{"name":"e","image":"i","securityContext":{"privileged":true,"runAsNonRoot":false}}]}}' application/strategic-merge-patch+json && want 200 || return 1
+        (
+                . "$here/../../../scripts/cluster.d/cis.bash"
+                k() { "$BIN/kubectl" --kubeconfig "$work/admin.kubeconfig" "${@/#-A/--namespace=cis}"; }
+                found() { # NAMES FUNCTION...
+                        local names=$1
+                        shift
+                        "$@" || :
+                        equals "$why" "$names"
+                }
+                found 'cis/by-debug cis/by-init' no_pods '{range_.spec.containers[*]}{.securityContext.privileged}' true &&
+                        found cis/by-init no_pods '{.spec.containers[*].securityContext.capabilities.add}' && found cis/by-init no_pods '{.spec.containers[*].ports[*].hostPort}' &&
+                        found '' no_pods '{.spec.hostPID}' true && found 'cis/by-debug cis/by-init' all_containers '{.securityContext.allowPrivilegeEscalation}' false &&
+                        found 'cis/by-debug cis/by-init' all_containers '{.securityContext.capabilities.drop}' ALL && found cis/by-debug all_containers '{.securityContext.runAsNonRoot}' true
+        )
+}
+
 # --- the file ---
 restart() { # [FLAG...]
         _end "$(cat "$work/apiserver.pid")" 10
@@ -146,6 +168,7 @@ ok "what makes pods is warned of and told to the audit log" t_warn
 ok "labels that cannot be read are refused, and those that ask for more tell which pods are in the way" t_labels
 ok "a warning is shown once" t_once
 ok "judgements are counted" t_metrics
+ok "the benchmark looks at every kind of container, and at what the pod says for all" t_cis
 restart --audit-log-truncate-enabled --audit-log-truncate-max-event-size 20000
 ok "a long verdict is cut, and not left out of the log" t_long
 ok "a file says what holds without labels, and who is exempt" t_file

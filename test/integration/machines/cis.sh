@@ -135,6 +135,11 @@ t_found() { # in the cluster: names are told, and it is a person who judges
                 grep -q '^\[WARN\] 5.1.3 .*: any$' "$work/report" && grep -q '^\[WARN\] 5.1.4 .*: any$' "$work/report" && grep -q '^\[PASS\] 5.2.4 ' "$work/report"
 }
 ok "what is found in the cluster is named" t_found
+t_policy() { # is on unless somebody has turned it off
+        make_machine && report >"$work/report" && grep -q '^\[PASS\] 5.2.1 ' "$work/report" && make_machine && report 'change kube-apiserver disable-admission-plugins=PodSecurity' >"$work/report" &&
+                grep -q '^\[WARN\] 5.2.1 .*: --disable-admission-plugins is PodSecurity$' "$work/report" && grep -q '^5.2.1 remove PodSecurity from ' "$work/report"
+}
+ok "namespaces can say what pods may ask for" t_policy
 t_json() {
         json=1 machine 'etcd_data=$work/no; judge_all; printf "[%s]" "$controls"' | jq -e 'length > 100 and all(.[]; has("test_number") and has("remediation")) and (map(select(.test_number == "1.2.16"))[0].status == "PASS")' >/dev/null
 }
