@@ -181,6 +181,12 @@ static void test_capabilities(void **state CX_UNUSED)
                  "'allowPrivilegeEscalation':false,'runAsNonRoot':true,'seccompProfile':{'type':"
                  "'Localhost'}}}]}",
                  CAPABILITIES},
+                {"restricted:v1.22",
+                 CONTAINERS(
+                         "{'name':'a','securityContext':{'allowPrivilegeEscalation':false,'runAsNonRoot':true,"
+                         "'seccompProfile':{'type':'Localhost'},'capabilities':{'drop':['ALL'],'add':['NET_ADMIN']}}}"),
+                 "unrestricted capabilities (container 'a' must not include 'NET_ADMIN' in "
+                 "securityContext.capabilities.add)"},
         };
         EXPECT_ALL(list);
 }
@@ -225,6 +231,11 @@ static void test_handlers(void **state CX_UNUSED)
                             "':{'host':'x'}}}}"),
                  "probe or lifecycle host (container 'a' uses probe or lifecycle host 'x')"},
                 {"baseline:latest", CONTAINERS("{'name':'a','readinessProbe':{'httpGet':{'host':''}}}"), NULL},
+                {"baseline:latest",
+                 CONTAINERS("{'name':'l','livenessProbe':{'httpGet':{'host':'x'}}},{'name':'r','readinessProbe':{'"
+                            "tcpSocket':{"
+                            "'host':'x'}}}"),
+                 "probe or lifecycle host (containers 'l', 'r' use probe or lifecycle host 'x')"},
         };
         EXPECT_ALL(list);
 }
@@ -241,6 +252,10 @@ static void test_proc_mount(void **state CX_UNUSED)
                 {"baseline:latest", CONTAINERS(CONTEXT("a", "'procMount':'Default'")), NULL},
                 {"restricted:latest",
                  "{'hostUsers':false,'containers':[{'name':'a'," GOOD ",'procMount':'Unmasked'}}]}", WRONG},
+                {"restricted:v1.35", "{'hostUsers':false,'containers':[{'name':'a'," GOOD ",'procMount':'Unmasked'}}]}",
+                 WRONG},
+                {"restricted:latest", "{'hostUsers':true,'containers':[{'name':'a'," GOOD ",'procMount':'Unmasked'}}]}",
+                 WRONG},
         };
         EXPECT_ALL(list);
 }
@@ -266,6 +281,10 @@ static void test_selinux(void **state CX_UNUSED)
                  "user may not be set; role may not be set)"},
                 {"baseline:latest", "{'securityContext':{'seLinuxOptions':{'role':'r'}}}",
                  "seLinuxOptions (pod set forbidden securityContext.seLinuxOptions: role may not be set)"},
+                {"baseline:latest",
+                 CONTAINERS(SELINUX("a", "'type':'container_t'") "," SELINUX(
+                         "b", "'type':'container_init_t'") "," SELINUX("c", "'type':'container_kvm_t'")),
+                 NULL},
         };
         EXPECT_ALL(list);
 }
@@ -302,6 +321,11 @@ static void test_seccomp(void **state CX_UNUSED)
                  "seccompProfile (pod or containers 'a', 'b' must set securityContext.seccompProfile.type to "
                  "'RuntimeDefault' "
                  "or 'Localhost')"},
+                {"baseline:v1.18", "{'" OLD "pod':'runtime/default'}|" CONTAINERS("{'name':'a'}"), NULL},
+                {"baseline:v1.18", "{'" OLD "pod':'unconfined'}|" CONTAINERS("{'name':'a'}"),
+                 "seccompProfile (forbidden annotation " OLD "pod='unconfined')"},
+                {"restricted:v1.19", CONTAINERS(CONTEXT("a", REST "," PROFILE("Unconfined"))),
+                 "seccompProfile (container 'a' must not set securityContext.seccompProfile.type to 'Unconfined')"},
         };
         EXPECT_ALL(list);
 }
@@ -402,6 +426,7 @@ static void test_users(void **state CX_UNUSED)
                  "runAsUser=0 (container 'a' must not set runAsUser=0)"},
                 {"restricted:latest", "{'hostUsers':false,'containers':[{'name':'a'," GOOD ",'runAsUser':0}}]}", NULL},
                 {"restricted:latest", CONTAINERS("{'name':'a'," GOOD ",'runAsUser':1000}}"), NULL},
+                {"restricted:v1.35", "{'hostUsers':false,'containers':[{'name':'a'," GOOD ",'runAsUser':0}}]}", NULL},
         };
         EXPECT_ALL(list);
 }
