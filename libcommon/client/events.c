@@ -2,6 +2,8 @@
 // Recording formats the text and queues; one thread correlates and writes, at a modest pace: when thousands of pods come
 // at once, their events follow a little later instead of taking a third of the API server from the pods themselves. The
 // correlator keeps three small maps, emptied when they grow too large: they only save writes, so forgetting is harmless.
+// Their keys are hashes (map.h), not the texts, which would be most of a small component's memory; two that were alike
+// would be counted together.
 #include "libcommon/client/events.h"
 
 #include "libcommon/base/log.h"
@@ -28,13 +30,17 @@ struct event {
         int64_t moment; // µs
 };
 
-struct written { // the event object that stands for a key
-        char *namespace, *name;
+struct written { // the event object that stands for a key, in the namespace of its events
         int64_t count;
+        char name[];
 };
 struct similar { // different messages with the same reason about the same object
         int64_t last;
-        struct cx_map messages;
+        size_t count;
+        uint64_t messages[SIMILAR_MAX]; // hashes
+};
+struct key {
+        char text[17];
 };
 struct event_bucket {
         double tokens;
@@ -62,19 +68,11 @@ struct cx_events {
         bool owner;
 };
 
-static void free_written(void *value)
+static struct key hashed(const char *text)
 {
-        struct written *written = value;
-        free(written->namespace);
-        free(written->name);
-        free(written);
-}
-
-static void free_similar(void *value)
-{
-        struct similar *similar = value;
-        cx_map_release(&similar->messages);
-        free(similar);
+        struct key key;
+        (void)snprintf(key.text, sizeof key.text, "%016llx", (unsigned long long)cx_hash(text, strlen(text)));
+        return key;
 }
 
 static void free_event(struct event *event)
@@ -99,8 +97,8 @@ struct cx_events *cx_events_new(struct cx_rest *rest, const char *component, con
         core->rest = rest;
         core->host = cx_strdup(host);
         core->last = &core->first;
-        core->written.free_value = free_written;
-        core->similar.free_value = free_similar;
+        core->written.free_value = free;
+        core->similar.free_value = free;
         core->buckets.free_value = free;
         pthread_mutex_init(&core->lock, NULL);
         cx_cond_init(&core->wake);
@@ -132,16 +130,17 @@ static void refill(struct event_bucket *bucket, int64_t now, double each, double
 static bool take_token(struct core *core, const struct event *event)
 {
         CX_CLEANUP(cx_freep)
-        char *key = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace), event->name,
-                               cx_str(event->uid));
+        char *text = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace), event->name,
+                                cx_str(event->uid));
+        struct key key = hashed(text);
         if (core->buckets.count > CACHE_MAX)
                 cx_map_clear(&core->buckets);
         int64_t now = cx_time_monotonic();
-        struct event_bucket *bucket = cx_map_get(&core->buckets, key);
+        struct event_bucket *bucket = cx_map_get(&core->buckets, key.text);
         if (!bucket) {
                 bucket = cx_alloc(sizeof *bucket);
                 *bucket = (struct event_bucket){BURST, now};
-                cx_map_set(&core->buckets, key, bucket);
+                cx_map_set(&core->buckets, key.text, bucket);
         }
         refill(bucket, now, (double)REFILL, BURST);
         if (bucket->tokens < 1)
@@ -150,32 +149,45 @@ static bool take_token(struct core *core, const struct event *event)
         return true;
 }
 
-// The key under which the event is counted; too many alike messages share one, and the message says so.
-static char *correlation_key(struct core *core, struct event *event)
+// Whether this message is one too many of different ones.
+static bool is_one_of_many(struct similar *similar, const char *message)
 {
-        char *key = cx_sprintf("%s|%s|%s|%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace),
-                               event->name, cx_str(event->uid), cx_str(event->field_path), event->type, event->reason);
+        uint64_t hash = cx_hash(message, strlen(message));
+        int64_t now = cx_time_monotonic();
+        size_t i = 0;
+        if (now - similar->last > SIMILAR_WINDOW)
+                similar->count = 0;
+        similar->last = now;
+        while (i < similar->count && similar->messages[i] != hash)
+                i++;
+        if (i == similar->count && i < SIMILAR_MAX)
+                similar->messages[similar->count++] = hash;
+        return similar->count >= SIMILAR_MAX;
+}
+
+// The key under which the event is counted; too many alike messages share one, and the message says so.
+static struct key correlation_key(struct core *core, struct event *event)
+{
+        CX_CLEANUP(cx_freep)
+        char *alike =
+                cx_sprintf("%s|%s|%s|%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace),
+                           event->name, cx_str(event->uid), cx_str(event->field_path), event->type, event->reason);
+        struct key key = hashed(alike);
         if (core->similar.count > CACHE_MAX)
                 cx_map_clear(&core->similar);
-        struct similar *similar = cx_map_get(&core->similar, key);
+        struct similar *similar = cx_map_get(&core->similar, key.text);
         if (!similar) {
                 similar = cx_alloc(sizeof *similar);
-                cx_map_set(&core->similar, key, similar);
+                cx_map_set(&core->similar, key.text, similar);
         }
-        int64_t now = cx_time_monotonic();
-        if (now - similar->last > SIMILAR_WINDOW)
-                cx_map_clear(&similar->messages);
-        similar->last = now;
-        cx_map_set(&similar->messages, event->message, similar);
-        if (similar->messages.count >= SIMILAR_MAX) {
-                char *message = cx_sprintf("(combined from similar events): %s", event->message);
-                free(event->message);
-                event->message = message;
-                return key;
+        if (!is_one_of_many(similar, event->message)) {
+                CX_CLEANUP(cx_freep) char *whole = cx_sprintf("%s|%s", alike, event->message);
+                return hashed(whole);
         }
-        char *whole = cx_sprintf("%s|%s", key, event->message);
-        free(key);
-        return whole;
+        char *message = cx_sprintf("(combined from similar events): %s", event->message);
+        free(event->message);
+        event->message = message;
+        return key;
 }
 
 static json_t *event_body(const struct core *core, const struct event *event, const char *namespace, const char *name)
@@ -203,13 +215,14 @@ static json_t *event_body(const struct core *core, const struct event *event, co
                          "eventTime", "reportingComponent", event->component, "reportingInstance", cx_str(core->host));
 }
 
-static int raise_count(struct core *core, struct written *written, const struct event *event, struct cx_error *err)
+static int raise_count(struct core *core, struct written *written, const char *namespace, const struct event *event,
+                       struct cx_error *err)
 {
         char moment[CX_TIME_TEXT];
         cx_time_format(event->moment, moment);
         json_auto_t *patch = json_pack("{s:I, s:s, s:s}", "count", (json_int_t)written->count + 1, "lastTimestamp",
                                        moment, "message", event->message);
-        int r = cx_rest_patch(core->rest, CX_REF("", "v1", "events", written->namespace, written->name), NULL,
+        int r = cx_rest_patch(core->rest, CX_REF("", "v1", "events", namespace, written->name), NULL,
                               CX_PATCH_STRATEGIC, patch, NULL, err);
         if (r == 0)
                 written->count++;
@@ -220,11 +233,12 @@ static void write_event(struct core *core, struct event *event)
 {
         if (!take_token(core, event))
                 return;
-        CX_CLEANUP(cx_freep) char *key = correlation_key(core, event);
+        struct key key = correlation_key(core, event);
+        const char *namespace = event->namespace && *event->namespace ? event->namespace : "default";
         CX_ERROR err = CX_ERROR_INIT;
-        struct written *written = cx_map_get(&core->written, key);
+        struct written *written = cx_map_get(&core->written, key.text);
         if (written) {
-                if (raise_count(core, written, event, &err) == 0)
+                if (raise_count(core, written, namespace, event, &err) == 0)
                         return;
                 if (!cx_error_is(&err, CX_REASON_NOT_FOUND)) {
                         cx_debug(2, "Event not written", "err", cx_error_text(&err));
@@ -232,7 +246,6 @@ static void write_event(struct core *core, struct event *event)
                 }
                 cx_error_release(&err);
         }
-        const char *namespace = event->namespace && *event->namespace ? event->namespace : "default";
         CX_CLEANUP(cx_freep)
         char *name = cx_sprintf("%.200s.%llx", event->name,
                                 (unsigned long long)event->moment * 1000ULL +
@@ -244,11 +257,11 @@ static void write_event(struct core *core, struct event *event)
         }
         if (core->written.count > CACHE_MAX)
                 cx_map_clear(&core->written);
-        written = cx_alloc(sizeof *written);
-        written->namespace = cx_strdup(namespace);
-        written->name = cx_strdup(name);
+        size_t size = strlen(name) + 1;
+        written = cx_alloc(sizeof *written + size);
+        memcpy(written->name, name, size);
         written->count = 1;
-        cx_map_set(&core->written, key, written);
+        cx_map_set(&core->written, key.text, written);
 }
 
 // Keeps to the pace, with the lock; at the end there is no time for that.
