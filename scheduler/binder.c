@@ -68,13 +68,7 @@ static void *work(void *argument)
 
 static bool start_thread(struct binder *self)
 {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        bool started = pthread_create(&thread, &attributes, work, self) == 0;
-        pthread_attr_destroy(&attributes);
+        bool started = cx_thread_detach(work, self, STACK_SIZE);
         self->threads += started;
         return started;
 }

@@ -4,6 +4,7 @@
 #include "libcommon/api/names.h"
 #include "libcommon/api/status.h"
 #include "libcommon/base/log.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 #include "libcommon/net/forwards.h"
@@ -267,14 +268,7 @@ static int list(struct port_forward *forward, json_t **ret_open, struct cx_error
 
 static bool start(struct port_forward *forward)
 {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        bool started = pthread_create(&thread, &attributes, forward_main, forward) == 0;
-        pthread_attr_destroy(&attributes);
-        return started;
+        return cx_thread_detach(forward_main, forward, STACK_SIZE);
 }
 
 // Takes the session's reference, whatever comes of it.

@@ -2,6 +2,7 @@
 // Plain requests.
 #include "addons/dashboard/pass.h"
 
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 
 #include <malloc.h>
@@ -281,14 +282,7 @@ static void *pass_main(void *context)
 
 static bool start(struct api_pass *pass)
 {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        bool started = pthread_create(&thread, &attributes, pass_main, pass) == 0;
-        pthread_attr_destroy(&attributes);
-        return started;
+        return cx_thread_detach(pass_main, pass, STACK_SIZE);
 }
 
 static struct api_pass *make_pass(struct api_passes *all, struct user_session *session, struct cx_http_request *request,

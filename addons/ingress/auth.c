@@ -6,6 +6,7 @@
 #include "addons/ingress/htpasswd.h"
 #include "addons/ingress/spop.h"
 #include "libcommon/base/random.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/format/base64.h"
 #include "libcommon/net/pki.h"
 
@@ -195,23 +196,17 @@ static void *serve_connection(void *argument)
 static void take_connection(struct auth_agent *self, int fd)
 {
         struct auth_connection *c = cx_alloc(sizeof *c);
-        pthread_attr_t attributes;
-        pthread_t thread;
         *c = (struct auth_connection){self, fd};
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, STACK);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         pthread_mutex_lock(&self->lock);
         self->connections++;
         pthread_mutex_unlock(&self->lock);
-        if (pthread_create(&thread, &attributes, serve_connection, c) != 0) {
+        if (!cx_thread_detach(serve_connection, c, STACK)) {
                 pthread_mutex_lock(&self->lock);
                 self->connections--;
                 pthread_mutex_unlock(&self->lock);
                 close(fd);
                 free(c);
         }
-        pthread_attr_destroy(&attributes);
 }
 
 static void *accept_connections(void *argument)

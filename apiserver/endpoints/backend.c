@@ -6,6 +6,7 @@
 #include "libcommon/base/address.h"
 #include "libcommon/base/log.h"
 #include "libcommon/base/random.h"
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 #include "libcommon/format/json.h"
 
@@ -318,12 +319,5 @@ enum service_state service_endpoint(struct apiserver *api, const struct service_
 
 int start_thread(void *(*run)(void *), void *context)
 {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, (size_t)512 << 10);
-        int r = pthread_create(&thread, &attributes, run, context);
-        pthread_attr_destroy(&attributes);
-        return -r;
+        return cx_thread_detach(run, context, (size_t)512 << 10) ? 0 : -EAGAIN;
 }

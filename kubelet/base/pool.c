@@ -3,10 +3,13 @@
 #include "kubelet/base/pool.h"
 
 #include "libcommon/base/alloc.h"
+#include "libcommon/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <time.h>
+
+#define STACK_SIZE ((size_t)512 << 10)
 
 struct pool_job {
         struct pool_job *next;
@@ -82,14 +85,8 @@ void pool_run(struct pool *pool, void (*run)(void *), void *context)
         pthread_mutex_unlock(&pool->lock);
         if (!start)
                 return;
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, 512 * 1024);
-        while (pthread_create(&thread, &attributes, work, pool) != 0) // out of threads for the moment
+        while (!cx_thread_detach(work, pool, STACK_SIZE)) // out of threads for the moment
                 nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-        pthread_attr_destroy(&attributes);
 }
 
 void pool_free(struct pool *pool)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Condition variables on the monotonic clock; signs of life.
+// Detached threads; condition variables on the monotonic clock; signs of life.
 #include "libcommon/base/thread.h"
 
 #include "libcommon/base/time.h"
@@ -7,6 +7,18 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <time.h>
+
+bool cx_thread_detach(void *(*run)(void *context), void *context, size_t stack)
+{
+        pthread_t thread;
+        pthread_attr_t attributes;
+        pthread_attr_init(&attributes);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, stack);
+        bool started = pthread_create(&thread, &attributes, run, context) == 0;
+        pthread_attr_destroy(&attributes);
+        return started;
+}
 
 void cx_cond_init(pthread_cond_t *cond)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Condition variables with deadlines of the monotonic clock (base/time.h): setting the wall clock disturbs no wait. And
-// whether a thread's loop goes on turning.
+// Threads that nobody joins; condition variables with deadlines of the monotonic clock (base/time.h): setting the wall clock
+// disturbs no wait. And whether a thread's loop goes on turning.
 #pragma once
 
 #include "libcommon/base/macro.h"
@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+// Runs it on a thread that nobody joins, with a stack of so many bytes. False: there is no thread to be had now.
+bool cx_thread_detach(void *(*run)(void *context), void *context, size_t stack) CX_CHECK;
 
 // Ended by pthread_cond_destroy.
 void cx_cond_init(pthread_cond_t *cond);

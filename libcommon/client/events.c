@@ -39,7 +39,7 @@ struct similar { // different messages with the same reason about the same objec
         size_t count;
         uint64_t messages[SIMILAR_MAX]; // hashes
 };
-struct key {
+struct event_key {
         char text[17];
 };
 struct event_bucket {
@@ -68,9 +68,9 @@ struct cx_events {
         bool owner;
 };
 
-static struct key hashed(const char *text)
+static struct event_key hashed(const char *text)
 {
-        struct key key;
+        struct event_key key;
         (void)snprintf(key.text, sizeof key.text, "%016llx", (unsigned long long)cx_hash(text, strlen(text)));
         return key;
 }
@@ -132,7 +132,7 @@ static bool take_token(struct core *core, const struct event *event)
         CX_CLEANUP(cx_freep)
         char *text = cx_sprintf("%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace), event->name,
                                 cx_str(event->uid));
-        struct key key = hashed(text);
+        struct event_key key = hashed(text);
         if (core->buckets.count > CACHE_MAX)
                 cx_map_clear(&core->buckets);
         int64_t now = cx_time_monotonic();
@@ -166,13 +166,13 @@ static bool is_one_of_many(struct similar *similar, const char *message)
 }
 
 // The key under which the event is counted; too many alike messages share one, and the message says so.
-static struct key correlation_key(struct core *core, struct event *event)
+static struct event_key correlation_key(struct core *core, struct event *event)
 {
         CX_CLEANUP(cx_freep)
         char *alike =
                 cx_sprintf("%s|%s|%s|%s|%s|%s|%s|%s", event->component, event->kind, cx_str(event->namespace),
                            event->name, cx_str(event->uid), cx_str(event->field_path), event->type, event->reason);
-        struct key key = hashed(alike);
+        struct event_key key = hashed(alike);
         if (core->similar.count > CACHE_MAX)
                 cx_map_clear(&core->similar);
         struct similar *similar = cx_map_get(&core->similar, key.text);
@@ -233,7 +233,7 @@ static void write_event(struct core *core, struct event *event)
 {
         if (!take_token(core, event))
                 return;
-        struct key key = correlation_key(core, event);
+        struct event_key key = correlation_key(core, event);
         const char *namespace = event->namespace && *event->namespace ? event->namespace : "default";
         CX_ERROR err = CX_ERROR_INIT;
         struct written *written = cx_map_get(&core->written, key.text);

@@ -347,14 +347,8 @@ static void grow(struct cx_workers *workers)
 {
         if (workers->threads >= workers->max || workers->queue->shutdown)
                 return;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        pthread_t thread;
-        if (pthread_create(&thread, &attributes, worker, workers) == 0)
+        if (cx_thread_detach(worker, workers, STACK_SIZE))
                 workers->threads++;
-        pthread_attr_destroy(&attributes);
 }
 
 struct cx_workers *cx_workers_start(struct cx_workqueue *queue, int max_threads, cx_reconcile reconcile, void *context)

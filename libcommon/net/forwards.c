@@ -5,6 +5,7 @@
 // over and nobody is at work on it.
 #include "libcommon/net/forwards.h"
 
+#include "libcommon/base/thread.h"
 #include "libcommon/net/pump.h"
 
 #include <assert.h>
@@ -149,14 +150,8 @@ static void start_making(struct forwards *f, int n, int port)
         f->making++;
         pthread_mutex_unlock(&f->lock);
         *making = (struct making){f, forward, port};
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        if (pthread_create(&thread, &attributes, make, making) != 0)
+        if (!cx_thread_detach(make, making, STACK_SIZE))
                 (void)make(making);
-        pthread_attr_destroy(&attributes);
 }
 
 static void on_opened(struct forwards *f, const struct cx_stream_event *event)

@@ -4,6 +4,7 @@
 // TLS session for itself, and when it is through, libmicrohttpd is woken to close what it opened.
 #include "libcommon/net/http_server_internal.h"
 
+#include "libcommon/base/thread.h"
 #include "libcommon/base/time.h"
 
 #include <gnutls/gnutls.h>
@@ -177,14 +178,7 @@ void cx_http_upgrade_start(struct cx_http_request *request)
                 refuse(upgrade, "too many streams at once");
                 return;
         }
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        int r = pthread_create(&thread, &attributes, upgrade_main, upgrade);
-        pthread_attr_destroy(&attributes);
-        if (r != 0) {
+        if (!cx_thread_detach(upgrade_main, upgrade, STACK_SIZE)) {
                 unlist(server, upgrade);
                 refuse(upgrade, "there is no thread for the stream");
         }

@@ -57,6 +57,7 @@ static void *worker_main(void *context)
 {
         struct cx_http_server *server = context;
         struct cx_http_worker worker = {0};
+        (void)pthread_setname_np(pthread_self(), "http-worker");
         cx_cond_init(&worker.called);
         pthread_mutex_lock(&server->lock);
         for (;;) {
@@ -79,16 +80,8 @@ static void *worker_main(void *context)
 // With the lock held.
 static bool start_worker(struct cx_http_server *server)
 {
-        pthread_t thread;
-        pthread_attr_t attributes;
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, STACK_SIZE);
-        bool started = pthread_create(&thread, &attributes, worker_main, server) == 0;
-        pthread_attr_destroy(&attributes);
-        if (!started)
+        if (!cx_thread_detach(worker_main, server, STACK_SIZE))
                 return false;
-        (void)pthread_setname_np(thread, "http-worker");
         server->n_workers++;
         return true;
 }
