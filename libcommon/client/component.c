@@ -309,14 +309,18 @@ static int run(struct cx_component *component, struct cx_error *err)
                 return r;
         component->informers = cx_informers_new(component->rest);
         component->events = cx_events_new(component->rest, component->name, NULL);
-        if (component->elects && component->leader_elect)
+        if (component->elects && component->leader_elect) {
+                r = cx_component_rest(component, component->kubeconfig, false, &component->election, err);
+                if (r < 0)
+                        return r;
                 component->leader =
-                        cx_leader_new(component->rest, component->events,
+                        cx_leader_new(component->election, component->events,
                                       &(struct cx_leader_options){.namespace = component->lease_namespace,
                                                                   .name = component->lease_name,
                                                                   .lease_duration = component->lease_duration,
                                                                   .renew_deadline = component->renew_deadline,
                                                                   .retry_period = component->retry_period});
+        }
         r = component->port ? cx_component_open_port(component, err) : 0; // which asks for all of them
         if (r < 0)
                 return r;
@@ -351,6 +355,7 @@ int cx_component_main(struct cx_component *component, int argc, char **argv)
         cx_informers_free(component->informers);
         cx_events_free(component->events);
         cx_leader_free(component->leader);
+        cx_rest_free(component->election);
         cx_rest_free(component->rest);
         cx_metrics_free(component->metrics);
         return r < 0 ? 1 : 0;

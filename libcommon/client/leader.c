@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The clocks of different machines are never compared: a lease counts as expired when its record has not changed for its
 // duration by our own monotonic clock.
+//
+// Who holds the lease writes it anew as it last saw it, in one call, and waits for the answer as long as it can: on a machine
+// that is slow the next call would be slower still, since a call that was given up takes its connection with it.
 #include "libcommon/client/leader.h"
 
 #include "libcommon/base/log.h"
@@ -20,6 +23,8 @@ struct cx_leader {
         char *observed;      // the record as last seen
         int64_t observed_at; // monotonic
         char *announced;     // the other holder that was last logged
+        int64_t taken_at;    // monotonic: when the call began that made it ours
+        json_t *held;        // the object as we last wrote it; NULL: it has to be read first
 
         pthread_mutex_t lock; // guards what follows
         pthread_cond_t wake;
@@ -52,10 +57,9 @@ struct cx_leader *cx_leader_new(struct cx_rest *rest, struct cx_events *events, 
         return leader;
 }
 
-// Waits; true when the election was stopped meanwhile.
-static bool wait_or_stop(struct cx_leader *leader, int64_t ns)
+// Waits until then (monotonic); true when the election was stopped meanwhile.
+static bool wait_or_stop(struct cx_leader *leader, int64_t deadline)
 {
-        int64_t deadline = cx_time_monotonic() + ns;
         pthread_mutex_lock(&leader->lock);
         while (!leader->stop && !cx_cond_wait_until(&leader->wake, &leader->lock, deadline))
                 ;
@@ -109,19 +113,39 @@ static bool held_by_other(struct cx_leader *leader, const json_t *spec)
         return cx_time_monotonic() < leader->observed_at + duration;
 }
 
-// Gets, takes or renews the lease, within `limit`: 0 when it is ours now, -EBUSY when another has it.
-static int try_once(struct cx_leader *leader, int64_t limit, struct cx_error *err)
+static void limit_call(struct cx_leader *leader, int64_t limit)
 {
-        cx_rest_set_timeout(leader->rest, limit / 2 > CX_NS_PER_MS ? limit / 2 : CX_NS_PER_MS, 0); // two calls
+        cx_rest_set_timeout(leader->rest, limit > CX_NS_PER_MS ? limit : CX_NS_PER_MS, 0);
+}
+
+// Writes ours into the lease; `lease` is stolen. The answer is what the next one is made of.
+static int write_lease(struct cx_leader *leader, const struct cx_ref *ref, json_t *lease, struct cx_error *err)
+{
+        json_auto_t *next = lease, *written = NULL;
+        json_t *spec = make_spec(leader, json_object_get(next, "spec"));
+        json_object_set_new(next, "spec", spec);
+        int r = cx_rest_update(leader->rest, ref, next, &written, err);
+        if (r < 0)
+                return r;
+        observe(leader, spec);
+        json_decref(leader->held);
+        leader->held = cx_steal(&written);
+        return 0;
+}
+
+// Gets and takes the lease, within `limit`: 0 when it is ours now, -EBUSY when another has it.
+static int take(struct cx_leader *leader, int64_t limit, struct cx_error *err)
+{
         const struct cx_ref *ref = CX_REF("coordination.k8s.io", "v1", "leases", leader->namespace, leader->name);
         json_auto_t *lease = NULL;
+        limit_call(leader, limit / 2); // two calls
         int r = cx_rest_get(leader->rest, ref, &lease, err);
         if (r < 0 && cx_error_is(err, CX_REASON_NOT_FOUND)) {
                 cx_error_release(err);
                 json_auto_t *fresh = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion", "coordination.k8s.io/v1",
                                                "kind", "Lease", "metadata", "name", leader->name, "namespace",
                                                leader->namespace, "spec", make_spec(leader, NULL));
-                r = cx_rest_create(leader->rest, ref, fresh, NULL, err);
+                r = cx_rest_create(leader->rest, ref, fresh, &leader->held, err);
                 if (r == 0)
                         observe(leader, json_object_get(fresh, "spec"));
                 return r;
@@ -130,14 +154,25 @@ static int try_once(struct cx_leader *leader, int64_t limit, struct cx_error *er
                 return r;
         const json_t *old = json_object_get(lease, "spec");
         observe(leader, old);
-        if (held_by_other(leader, old))
-                return -EBUSY;
-        json_t *spec = make_spec(leader, old);
-        json_object_set_new(lease, "spec", spec);
-        r = cx_rest_update(leader->rest, ref, lease, NULL, err);
-        if (r == 0)
-                observe(leader, spec);
-        return r;
+        return held_by_other(leader, old) ? -EBUSY : write_lease(leader, ref, cx_steal(&lease), err);
+}
+
+// Renews the lease, which is ours, within `limit`. A call on a connection that leads nowhere leaves time for one on another.
+static int renew_once(struct cx_leader *leader, int64_t limit, struct cx_error *err)
+{
+        const struct cx_ref *ref = CX_REF("coordination.k8s.io", "v1", "leases", leader->namespace, leader->name);
+        int64_t began = cx_time_monotonic();
+        if (leader->held) {
+                limit_call(leader, limit - leader->retry_period > limit / 2 ? limit - leader->retry_period : limit);
+                int r = write_lease(leader, ref, json_deep_copy(leader->held), err);
+                if (r == 0 || (!cx_error_is(err, CX_REASON_CONFLICT) && !cx_error_is(err, CX_REASON_NOT_FOUND)))
+                        return r;
+                // It was changed: by others, or by a call of ours whose answer did not come.
+                cx_error_release(err);
+                json_decref(cx_steal(&leader->held));
+        }
+        int r = take(leader, began + limit - cx_time_monotonic(), err);
+        return r == -EBUSY ? cx_error_set(err, r, "another has taken it") : r;
 }
 
 static void announce(struct cx_leader *leader)
@@ -151,20 +186,31 @@ static void announce(struct cx_leader *leader)
                  "Normal", "LeaderElection", "%s became leader", leader->identity);
 }
 
+// Until when a lease is to be renewed that was written by a call which began then and has just ended. Others saw it written no
+// earlier than that, and wait for its whole duration from there on: a call that took long has used up part of it.
+static int64_t end_of(const struct cx_leader *leader, int64_t began)
+{
+        int64_t margin = (leader->lease_duration - leader->renew_deadline) / 2;
+        int64_t theirs = began + leader->lease_duration - margin, ours = cx_time_monotonic() + leader->renew_deadline;
+        return theirs < ours ? theirs : ours;
+}
+
 static void *renew(void *argument)
 {
         struct cx_leader *leader = argument;
-        int64_t renewed = cx_time_monotonic();
-        while (!wait_or_stop(leader, leader->retry_period)) {
+        int64_t next = leader->taken_at + leader->retry_period, end = end_of(leader, leader->taken_at);
+        while (!wait_or_stop(leader, next)) {
                 CX_ERROR err = CX_ERROR_INIT;
                 int64_t began = cx_time_monotonic();
-                if (try_once(leader, renewed + leader->renew_deadline - began, &err) == 0) {
-                        renewed = began; // no later than what the others see
+                next = began + leader->retry_period; // or at once, when the call takes longer
+                int r = renew_once(leader, end - began, &err);
+                if (r == 0) {
+                        end = end_of(leader, began);
                         continue;
                 }
                 cx_debug(1, "Lease not renewed", "lease", leader->name, "err", cx_error_text(&err));
-                if (cx_time_monotonic() + leader->retry_period - renewed < leader->renew_deadline)
-                        continue; // there is time for another try
+                if (r != -EBUSY && next < end && cx_time_monotonic() < end)
+                        continue; // nobody else has it, and there is time for another try
                 pthread_mutex_lock(&leader->lock);
                 leader->leading = false;
                 pthread_mutex_unlock(&leader->lock);
@@ -186,14 +232,16 @@ int cx_leader_acquire(struct cx_leader *leader, void (*lost)(void *context), voi
                 if (stop)
                         return -ECANCELED;
                 CX_ERROR err = CX_ERROR_INIT;
-                int r = try_once(leader, leader->renew_deadline, &err);
+                leader->taken_at = cx_time_monotonic();
+                int r = take(leader, leader->renew_deadline, &err);
                 if (r == 0)
                         break;
                 if (err.code)
                         cx_debug(1, "Lease not acquired", "lease", leader->name, "err", cx_error_text(&err));
                 // Jitter, or candidates that started together stay in step.
                 int64_t period = leader->retry_period;
-                if (wait_or_stop(leader, period + (int64_t)cx_random_below((uint64_t)(period + 1))))
+                if (wait_or_stop(leader,
+                                 cx_time_monotonic() + period + (int64_t)cx_random_below((uint64_t)(period + 1))))
                         return -ECANCELED;
         }
         announce(leader);
@@ -260,6 +308,7 @@ void cx_leader_free(struct cx_leader *leader)
         if (leader->leading)
                 release_lease(leader);
         cx_rest_free(leader->rest);
+        json_decref(leader->held);
         free(leader->observed);
         free(leader->announced);
         free(leader->namespace);

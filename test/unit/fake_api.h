@@ -36,6 +36,7 @@ struct fake_api {
         struct fake_watch *watches;
         int lists, watch_requests, requests;
         int fail_next, fail_code; // answers the next requests with this code
+        useconds_t delay;         // before each answer
 };
 
 static CX_UNUSED void fake_free_json(void *json)
@@ -331,7 +332,9 @@ static void fake_handle(struct cx_http_request *request, void *context)
         bool fail = api->fail_next > 0;
         if (fail)
                 api->fail_next--;
+        const useconds_t delay = api->delay;
         pthread_mutex_unlock(&api->lock);
+        usleep(delay);
         if (fail) {
                 if (api->fail_code == 429)
                         cx_http_add_header(request, "Retry-After", "0");

@@ -279,6 +279,110 @@ static void test_leader(void **state)
         fake_api_free(api);
 }
 
+// A leader with a lease of its own; what happened since it has it.
+struct reign {
+        struct fake_api *api;
+        struct cx_leader *leader;
+        bool lost;
+        long rv;
+        int requests;
+};
+#define LEASE CX_REF("coordination.k8s.io", "v1", "leases", "kube-system", "x")
+
+static void set_lost(void *context)
+{
+        __atomic_store_n((bool *)context, true, __ATOMIC_RELEASE);
+}
+
+static void reign_begin(struct reign *reign, int64_t deadline, int64_t period)
+{
+        reign->api = fake_api_new();
+        struct cx_leader_options options = {
+                .name = "x", .lease_duration = 2 * deadline, .renew_deadline = deadline, .retry_period = period};
+        reign->leader = cx_leader_new(reign->api->rest, NULL, &options);
+        assert_int_equal(cx_leader_acquire(reign->leader, set_lost, &reign->lost), 0);
+        reign->requests = requests_of(reign->api);
+        reign->rv = reign->api->rv;
+}
+
+static bool is_lost(const struct reign *reign)
+{
+        return __atomic_load_n(&reign->lost, __ATOMIC_ACQUIRE);
+}
+
+static long writes_of(const struct reign *reign)
+{
+        pthread_mutex_lock(&reign->api->lock);
+        long writes = reign->api->rv - reign->rv;
+        pthread_mutex_unlock(&reign->api->lock);
+        return writes;
+}
+
+static void reign_end(struct reign *reign)
+{
+        cx_leader_free(reign->leader);
+        fake_api_free(reign->api);
+}
+
+static void test_leader_one_call(void **state)
+{
+        (void)state;
+        struct reign reign = {0};
+        reign_begin(&reign, 10 * CX_NS_PER_S, CX_NS_PER_S / 50);
+        FAKE_WAIT(writes_of(&reign) >= 10);
+        pthread_mutex_lock(&reign.api->lock);
+        const int requests = reign.api->requests - reign.requests;
+        const long writes = reign.api->rv - reign.rv;
+        pthread_mutex_unlock(&reign.api->lock);
+        assert_in_range(requests, writes, writes + 1); // one may be under way
+        reign_end(&reign);
+}
+
+// Each answer takes more than half of the time there is, but less than all of it.
+static void test_leader_slow(void **state)
+{
+        (void)state;
+        struct reign reign = {0};
+        reign_begin(&reign, 2 * CX_NS_PER_S, CX_NS_PER_S / 20);
+        pthread_mutex_lock(&reign.api->lock);
+        reign.api->delay = 1200000;
+        pthread_mutex_unlock(&reign.api->lock);
+        FAKE_WAIT(writes_of(&reign) >= 3 || is_lost(&reign));
+        assert_false(is_lost(&reign));
+        reign_end(&reign);
+}
+
+// What others write into the object stays, and the lease is renewed all the same.
+static void test_leader_conflict(void **state)
+{
+        (void)state;
+        struct reign reign = {0};
+        reign_begin(&reign, 10 * CX_NS_PER_S, CX_NS_PER_S / 50);
+        json_auto_t *label = json_pack("{s:{s:{s:s}}}", "metadata", "labels", "a", "b"), *lease = NULL;
+        assert_int_equal(cx_rest_patch(reign.api->rest, LEASE, NULL, CX_PATCH_MERGE, label, NULL, NULL), 0);
+        const long before = writes_of(&reign);
+        FAKE_WAIT(writes_of(&reign) > before + 3);
+        assert_int_equal(cx_rest_get(reign.api->rest, LEASE, &lease, NULL), 0);
+        assert_string_equal(cx_json_string(lease, "metadata.labels.a"), "b");
+        assert_false(is_lost(&reign));
+        reign_end(&reign);
+}
+
+// Whose lease was taken ends at once, and leaves it to the other.
+static void test_leader_taken(void **state)
+{
+        (void)state;
+        struct reign reign = {0};
+        reign_begin(&reign, 60 * CX_NS_PER_S, CX_NS_PER_S / 50);
+        json_auto_t *other = json_pack("{s:{s:s}}", "spec", "holderIdentity", "other"), *lease = NULL;
+        assert_int_equal(cx_rest_patch(reign.api->rest, LEASE, NULL, CX_PATCH_MERGE, other, NULL, NULL), 0);
+        FAKE_WAIT(is_lost(&reign));
+        assert_false(cx_leader_is(reign.leader));
+        assert_int_equal(cx_rest_get(reign.api->rest, LEASE, &lease, NULL), 0);
+        assert_string_equal(cx_json_string(lease, "spec.holderIdentity"), "other");
+        reign_end(&reign);
+}
+
 static int collect(void *context, const char *text, size_t length)
 {
         struct cx_buf *to = context;
@@ -412,6 +516,8 @@ int main(void)
                 cmocka_unit_test(test_kubeconfig),        cmocka_unit_test(test_rest),
                 cmocka_unit_test(test_identity),          cmocka_unit_test(test_events),
                 cmocka_unit_test(test_events_pace),       cmocka_unit_test(test_leader),
+                cmocka_unit_test(test_leader_one_call),   cmocka_unit_test(test_leader_slow),
+                cmocka_unit_test(test_leader_conflict),   cmocka_unit_test(test_leader_taken),
                 cmocka_unit_test(test_scanner),           cmocka_unit_test(test_metrics),
                 cmocka_unit_test(test_port_before_start),
         };

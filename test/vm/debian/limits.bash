@@ -21,7 +21,7 @@ near() { awk -v a="$1" -v b="$2" -v part="$3" 'BEGIN {d = a > b ? a - b : b - a;
 waits_for() { k wait --for="$1" "pod/$2" --timeout="$(patience 60)s"; } # CONDITION POD
 
 t_pods() {
-        on worker-1 sh -c 'echo "podPidsLimit: 64" >>/var/lib/kubelet/config.yaml && systemctl restart kubelet' && k apply -f "$top/test/vm/debian/limits.yaml" &&
+        on worker-1 sh -c 'sed -i "s/^podPidsLimit: .*/podPidsLimit: 64/" /var/lib/kubelet/config.yaml && systemctl restart kubelet' && k apply -f "$top/test/vm/debian/limits.yaml" &&
                 waits_for condition=Ready guaranteed && waits_for condition=Ready burstable && waits_for condition=Ready besteffort && waits_for condition=Ready cpu
 }
 ok "pods of all QoS classes run" t_pods
