@@ -121,9 +121,9 @@ start_renewal() {
                 mkdir -p -m 755 "$folder"
                 cat >"$folder/life.conf" <<TIMER
 [Timer]
-OnUnitActiveSec=
+OnUnitInactiveSec=
 OnBootSec=5
-OnUnitActiveSec=$((life / 12 + 1))
+OnUnitInactiveSec=$((life / 12 + 1))
 RandomizedDelaySec=0
 AccuracySec=1s
 TIMER

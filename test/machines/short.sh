@@ -216,8 +216,9 @@ t_tokens() {
                 ! on master-1 coxswain token list | grep -q "$token" && types master-1 several-machines.md 5 | grep -q '^coxswain join '
 }
 ok "token: create, list, delete" t_tokens
-t_timer() { # it has run, and will again
-        on worker-1 systemctl start coxswain-refresh.service && until_true 30 timer_waits worker-1
+t_timer() { # it has run, and will again: not at once, also where it takes longer than the time between
+        on worker-1 systemctl start coxswain-refresh.service && until_true 30 timer_waits worker-1 &&
+                equals "$(on worker-1 systemctl show -P TimersMonotonic coxswain-refresh.timer | grep -o '^{ OnUnit[A-Za-z]*')" '{ OnUnitInactiveUSec'
 }
 timer_waits() { on "$1" systemctl list-timers --no-legend coxswain-refresh.timer | grep -v '^-'; }
 ok "the timer that renews what is due waits for its time" t_timer

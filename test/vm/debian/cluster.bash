@@ -23,7 +23,8 @@ ok "init: a master" t_init
 figure "init to master Ready" "$(cat "$work/master") s" "none"
 join_words() { sed -n '/^coxswain join/,$p' "$work/init.log" | tr -d '\\\n'; } # of the command for workers
 t_join() {
-        on worker-1 $(join_words) && is node/worker-1 '{.status.conditions[?(@.type=="Ready")].status}' True && types master-1 several-machines.md 6 | shows several-machines.md 6
+        on worker-1 $(join_words) && is node/worker-1 '{.status.conditions[?(@.type=="Ready")].status}' True && types master-1 several-machines.md 6 | shows several-machines.md 6 &&
+                k get nodes | shows several-machines.md 6
 }
 ok "join: a worker, by the command that init printed" t_join
 greets() { curl -sf --max-time 5 "http://$1:$(k get service hello -o 'jsonpath={.spec.ports[0].nodePort}')/" | grep -q 'Hello from hello'; }

@@ -86,6 +86,19 @@ t_stats() { # what the kubelet tells is what the files say
 }
 ok "figures of the kubelet are those of the control groups" t_stats
 
+# What kubectl top says is what the same files say: a container that may have a tenth of a processor, and does, and one's memory.
+t_top() {
+        local used set
+        on master-1 coxswain addons enable metrics-server && until_true "$(patience 90)" tops && until_true "$(patience 60)" busy_is_told || return 1
+        set=$(($(in_group "$(container_group burstable)" memory.current) - $(number_of "$(container_group burstable)" memory.stat inactive_file)))
+        used=$(k top pod burstable --no-headers | awk '{print $3 + 0}') && near "$used" $((set >> 20)) 0.15 || return 1
+        used=$(k top node worker-1 --no-headers | awk '{print $4 + 0}')
+        near "$used" "$(on worker-1 awk '/^MemTotal/ {t = $2} /^MemAvailable/ {a = $2} END {print (t - a) / 1024}' /proc/meminfo)" 0.5
+}
+tops() { [ "$(k top nodes --no-headers | grep -c Mi)" = 2 ] && k top pod burstable cpu --no-headers; }
+busy_is_told() { near "$(k top pod cpu --no-headers | awk '{print $2 + 0}')" 100 0.2; }
+ok "kubectl top says what the control groups say" t_top
+
 t_memory_dir() {
         k logs burstable | grep -q 'No space left on device' && equals "$(k exec burstable -- busybox df -k /memory | awk 'END {print $2, $4}')" "8192 0" &&
                 [ "$(number_of "$(pod_group burstable)" memory.stat shmem)" -ge $((8 << 20)) ]

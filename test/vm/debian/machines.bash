@@ -63,6 +63,7 @@ machine_make() { # FOLDER
 machine_settle() { # TREE
         rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/* "$1/usr/sbin/policy-rc.d" "$1/etc/resolv.conf" &&
                 echo '/dev/vda / ext4 errors=remount-ro 0 1' >"$1/etc/fstab" && : >"$1/etc/machine-id" && rm -f "$1/etc/hostname" &&
+                touch "$1/etc/.updated" "$1/var/.updated" &&
                 in_tree "$1" systemctl enable systemd-networkd.service systemd-network-generator.service ssh.service &&
                 in_tree "$1" systemctl mask apt-daily.timer apt-daily-upgrade.timer systemd-networkd-wait-online.service
 }
@@ -85,7 +86,7 @@ machine_start() { # NAME NUMBER
         ip link show "$link" >/dev/null 2>&1 || ip tuntap add "$link" mode tap || return 1
         ip link set "$link" master "$bridge" && ip link set "$link" up || return 1
         qemu-system-x86_64 -name "$1" -machine q35 -accel "$accelerator" -cpu "$(cpu_of "$accelerator")" -smp 2 -m "${MACHINE_MB:-1024}" -display none -nodefaults \
-                -kernel "$kernel" -initrd "$initrd" -append "root=/dev/vda rw console=ttyS0 panic=5 net.ifnames=0 systemd.hostname=$1 ip=$address::$prefix.1:255.255.255.0::eth0:off" \
+                -kernel "$kernel" -initrd "$initrd" -append "root=/dev/vda rw console=ttyS0 panic=5 net.ifnames=0 systemd.hostname=$1 ip=$address::$prefix.1:255.255.255.0::eth0:off $(words_of "$accelerator")" \
                 -drive "file=$folder/disk,if=virtio,format=qcow2,cache=unsafe" -device virtio-rng-pci -serial "file:$folder/console.log" \
                 -netdev "tap,id=net,ifname=$link,script=no,downscript=no" -device "virtio-net-pci,netdev=net,mac=$(printf '52:54:00:00:00:%02x' "$2")" \
                 </dev/null >"$folder/qemu.log" 2>&1 &
@@ -93,6 +94,7 @@ machine_start() { # NAME NUMBER
         disown $!
 }
 cpu_of() { if [ "$1" = kvm ]; then echo host; else echo Westmere; fi; } # which emulation does well
+words_of() { [ "$1" = kvm ] || echo mitigations=off; } # which are for real processors, and half of an emulated one's time
 machine_kill() { # NAME
         local pid
         pid=$(cat "$work/$1/pid" 2>/dev/null) || return 0

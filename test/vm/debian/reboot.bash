@@ -37,6 +37,10 @@ t_reboot() {
 rebooted() { machine_runs worker-1 && [ "$(ON_LIMIT=20 on worker-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ]; }
 started_twice() { equals "$(k exec notes -- cat /data/starts | grep -c started)" 2; }
 ok "a machine that is rebooted has its pods again, with their data" t_reboot
+t_steady() { # no matter how slow the machine is
+        equals "$(on master-1 systemctl show -P NRestarts coxswain-etcd kube-apiserver kube-controller-manager cloud-controller-manager kube-scheduler kubelet kube-proxy | sort -u | xargs)" 0
+}
+ok "nothing of the control plane has ended meanwhile" t_steady
 t_memory() {
         local machine unit own total
         for machine in master-1 worker-1; do
