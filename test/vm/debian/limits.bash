@@ -18,6 +18,8 @@ group_has() { # FOLDER FILE TEXT
 }
 number_of() { in_group "$1" "$2" | awk -v key="$3" '$1 == key {print $2}'; } # FOLDER FILE KEY
 near() { awk -v a="$1" -v b="$2" -v part="$3" 'BEGIN {d = a > b ? a - b : b - a; exit !(d <= b * part)}' || { echo "have $1, want $2 or so"; return 1; }; }
+# Of what grows: between what was read before and after, in units of theirs, but for a tenth.
+within() { awk -v low="$1" -v have="$2" -v high="$3" -v unit="$4" 'BEGIN {exit !(have >= low * unit * 0.9 && have <= high * unit * 1.1)}' || { echo "have $2, want $1 to $3, times $4"; return 1; }; }
 waits_for() { k wait --for="$1" "pod/$2" --timeout="$(patience 60)s"; } # CONDITION POD
 
 t_pods() {
@@ -71,18 +73,17 @@ t_tiers() { # by upstream's formula: 2 processors; 250m of the burstable pod and
 ok "tiers are weighed by what their pods ask for" t_tiers 14
 
 t_stats() { # what the kubelet tells is what the files say
-        local summary group metrics
-        group=$(container_group burstable)
+        local summary group busy metrics before after
+        group=$(container_group burstable) busy=$(container_group cpu) before=$(number_of "$busy" cpu.stat usage_usec)
         summary=$(k get --raw /api/v1/nodes/worker-1/proxy/stats/summary) && metrics=$(k get --raw /api/v1/nodes/worker-1/proxy/metrics/resource) || return 1
+        after=$(number_of "$busy" cpu.stat usage_usec)
         of_pod() { jq -r --arg pod "$1" '.pods[] | select(.podRef.name == $pod) | .containers[0]'"$2" <<<"$summary"; }
         of_metric() { awk -v name="$1{" -v pod="pod=\"$2\"" 'index($0, name) == 1 && index($0, pod) {print $2}' <<<"$metrics"; }
         working_set=$(($(in_group "$group" memory.current) - $(number_of "$group" memory.stat inactive_file)))
         near "$(of_pod burstable .memory.workingSetBytes)" "$working_set" 0.05 && near "$(of_metric container_memory_working_set_bytes burstable)" "$working_set" 0.05 &&
                 near "$(of_pod burstable .memory.usageBytes)" "$(in_group "$group" memory.current)" 0.05 && near "$(of_pod burstable .memory.rssBytes)" "$(number_of "$group" memory.stat anon)" 0.05 &&
                 near "$(jq -r .node.memory.workingSetBytes <<<"$summary")" "$(on worker-1 awk '/^MemTotal/ {t = $2} /^MemAvailable/ {a = $2} END {print (t - a) * 1024}' /proc/meminfo)" 0.5 || return 1
-        group=$(container_group cpu)
-        near "$(of_pod cpu .cpu.usageCoreNanoSeconds)" "$(($(number_of "$group" cpu.stat usage_usec) * 1000))" 0.1 &&
-                near "$(of_metric container_cpu_usage_seconds_total cpu)" "$(($(number_of "$group" cpu.stat usage_usec) / 1000000))" 0.1
+        within "$before" "$(of_pod cpu .cpu.usageCoreNanoSeconds)" "$after" 1000 && within "$before" "$(of_metric container_cpu_usage_seconds_total cpu)" "$after" 0.000001
 }
 ok "figures of the kubelet are those of the control groups" t_stats
 
@@ -95,7 +96,7 @@ t_top() {
         used=$(k top node worker-1 --no-headers | awk '{print $4 + 0}')
         near "$used" "$(on worker-1 awk '/^MemTotal/ {t = $2} /^MemAvailable/ {a = $2} END {print (t - a) / 1024}' /proc/meminfo)" 0.5
 }
-tops() { [ "$(k top nodes --no-headers | grep -c Mi)" = 2 ] && k top pod burstable cpu --no-headers; }
+tops() { [ "$(k top nodes --no-headers | grep -c Mi)" = 2 ] && k top pod cpu && k top pod burstable; }
 busy_is_told() { near "$(k top pod cpu --no-headers | awk '{print $2 + 0}')" 100 0.2; }
 ok "kubectl top says what the control groups say" t_top
 
