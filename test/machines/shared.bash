@@ -7,6 +7,7 @@
 #   machines_begin NAME        a folder $work, a bridge and a network that no other has
 #   packages_install NAME PACKAGE...   our packages, from the files in $packages
 #   image_load NAME            gives a machine's kubelet the image hello:v1
+#   reboots NAME SECONDS       reboots a machine, and is true when it runs again
 #   page PAGE N                what the Nth block of commands of a tutorial says, with this network's addresses
 #   types NAME PAGE N          types that on a machine
 #   shows PAGE N               whether standard input is what the page shows behind that block
@@ -106,6 +107,14 @@ image_load() { # NAME: the example's image
                 on "$1" mv /var/lib/kubelet/images/import.hello /var/lib/kubelet/images/import/hello.tar &&
                 until_true 60 on "$1" test ! -e /var/lib/kubelet/images/import/hello.tar
 }
+reboots() { # NAME SECONDS
+        local boot
+        boot=$(boot_of "$1") || return 1
+        on "$1" systemctl reboot
+        until_true "$2" rebooted "$1" "$boot"
+}
+boot_of() { ON_LIMIT=20 on "$1" cat /proc/sys/kernel/random/boot_id; }
+rebooted() { local now; machine_runs "$1" && now=$(boot_of "$1") && [ "$now" != "$2" ]; } # NAME BOOT
 block() { # PAGE KIND N: the Nth ```sh, or the ```text behind it
         awk -v kind="$2" -v wanted="$3" '/^```sh$/ {n++; on = kind == "sh" && n == wanted; next} /^```text$/ {on = kind == "text" && n == wanted; next}
                 /^```$/ {on = 0} on' "$top/docs/tutorials/$1"

@@ -186,15 +186,12 @@ ok "processes are measured" t_memory
 figure "memory of a master's processes with etcd aside" "$(cat "$work/memory") MB" "60 MB"
 
 t_reboot() {
-        local boot starts
-        boot=$(on worker-1 cat /proc/sys/kernel/random/boot_id)
+        local starts
         starts=$(k exec notes -- cat /data/starts)
-        on worker-1 systemctl reboot
-        until_true 120 rebooted "$boot" && until_true 120 k wait --for=condition=Ready node/worker-1 --timeout=1s &&
+        reboots worker-1 120 && until_true 120 k wait --for=condition=Ready node/worker-1 --timeout=1s &&
                 until_true 120 all_back && k exec notes -- cat /data/starts | grep -qxF "$starts" || return 1
         equals "$(k exec notes -- cat /data/starts | grep -c .)" 2 && until_true 30 greets "$(address_of 21)"
 }
-rebooted() { machine_runs worker-1 && [ "$(ON_LIMIT=10 on worker-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ]; }
 all_back() { # each pod was started once more, and is ready
         equals "$(k get pods -o 'jsonpath={range .items[*]}{.status.containerStatuses[0].restartCount}{.status.containerStatuses[0].ready}{"\n"}{end}' | sort -u)" 1true
 }

@@ -66,8 +66,8 @@ score() { on worker-1 awk -v asked=$((64 << 10)) '/^MemTotal/ {print 1000 - int(
 ok "a Guaranteed pod has its weight and limits" t_class guaranteed 4 $((32 << 20)) -997
 ok "a Burstable pod has its weight and limits" t_class burstable 10 $((128 << 20)) "$(score)"
 ok "a BestEffort pod has the least weight, and no limits" t_class besteffort 1 max 1000
-t_tiers() { # by upstream's formula: 2 processors; 250m of the burstable pod and 100m of the busy one, and what is not there any more counts no longer
-        group_has /sys/fs/cgroup/kubepods cpu.weight 79 && until_true "$(patience 30)" group_has /sys/fs/cgroup/kubepods/burstable cpu.weight "$1" &&
+t_tiers() { # by upstream's formula: all processors; 250m of the burstable pod and 100m of the busy one, and what is not there any more counts no longer
+        group_has /sys/fs/cgroup/kubepods cpu.weight $((1 + (1024 * $(on worker-1 nproc) - 2) * 9999 / 262142)) && until_true "$(patience 30)" group_has /sys/fs/cgroup/kubepods/burstable cpu.weight "$1" &&
                 group_has /sys/fs/cgroup/kubepods/besteffort cpu.weight 1 && near "$(in_group /sys/fs/cgroup/kubepods memory.max)" $((1024 << 20)) 0.1
 }
 ok "tiers are weighed by what their pods ask for" t_tiers 14

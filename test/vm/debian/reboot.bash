@@ -28,13 +28,9 @@ YAML
 }
 ok "a pod has a volume" t_claim
 t_reboot() {
-        local boot
-        boot=$(on worker-1 cat /proc/sys/kernel/random/boot_id)
-        on worker-1 systemctl reboot
-        until_true "$(patience 120)" rebooted "$boot" && until_true "$(patience 120)" k wait --for=condition=Ready node/worker-1 --timeout=5s && until_true "$(patience 120)" started_twice &&
+        reboots worker-1 "$(patience 120)" && until_true "$(patience 120)" k wait --for=condition=Ready node/worker-1 --timeout=5s && until_true "$(patience 120)" started_twice &&
                 until_true "$(patience 60)" greets "$(address_of 21)" && group_has "$(pod_group guaranteed)" memory.max $((48 << 20))
 }
-rebooted() { machine_runs worker-1 && [ "$(ON_LIMIT=20 on worker-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ]; }
 started_twice() { equals "$(k exec notes -- cat /data/starts | grep -c started)" 2; }
 ok "a machine that is rebooted has its pods again, with their data" t_reboot
 t_steady() { # no matter how slow the machine is
