@@ -44,8 +44,7 @@ struct cx_component {
         struct cx_events *events;
         struct cx_metrics *metrics;
         struct cx_leader *leader;
-        struct cx_rest
-                *election; // the leader's own connection: no handshake, and no call of others, is in the lease's way
+        struct cx_rest *election; // the leader's own, so that no call of others is in the lease's way
         struct cx_http_server *server;
         struct cx_delegated_auth *auth; // for the port, with clients of its own where a flag says so
         struct cx_rest *tokens, *permissions;
