@@ -461,7 +461,10 @@ struct cx_etcd_watch {
         char *key, *range_end;
         bool prev_kv;
         struct cx_etcd_watch_callbacks callbacks;
-        int64_t next_revision; // I/O thread only
+        // I/O thread only. Of the events of next_revision `seen` came already, in a part of an answer; after a reconnect
+        // `again` of them are still to come once more.
+        int64_t next_revision;
+        size_t seen, again;
         bool over;
 };
 
@@ -481,6 +484,7 @@ static void on_start(void *context, struct cx_buf *first)
         create.key = bytes_of(watch->key);
         create.range_end = bytes_of(watch->range_end);
         create.start_revision = watch->next_revision;
+        watch->again = watch->seen;
         create.prev_kv = watch->prev_kv;
         create.progress_notify = true;
         create.fragment = true;
@@ -489,30 +493,51 @@ static void on_start(void *context, struct cx_buf *first)
         pack_watch_request(&request, first);
 }
 
+// Whether it came before a reconnect. etcd tells a revision's events in the same order each time.
+static bool was_seen(struct cx_etcd_watch *watch, const Etcdserverpb__Event *event)
+{
+        if (!event->kv || event->kv->mod_revision < watch->next_revision)
+                return true;
+        if (!watch->again || event->kv->mod_revision > watch->next_revision)
+                return false;
+        watch->again--;
+        return true;
+}
+
+// The answer's last event is of this revision. Of a part of an answer the next one may go on with it.
+static void move_on(struct cx_etcd_watch *watch, const struct cx_etcd_event *events, size_t n, int64_t last, bool part)
+{
+        size_t of_last = 0;
+        while (of_last < n && events[n - 1 - of_last].kv.mod_revision == last)
+                of_last++;
+        watch->seen = !part ? 0 : watch->next_revision == last ? watch->seen + of_last : of_last;
+        watch->next_revision = part ? last : last + 1;
+}
+
 static void deliver(struct cx_etcd_watch *watch, const Etcdserverpb__WatchResponse *reply)
 {
         CX_CLEANUP(cx_freep) struct cx_etcd_event *events = cx_alloc_array(reply->n_events, sizeof *events);
         size_t n = 0;
         for (size_t i = 0; i < reply->n_events; i++) {
                 const Etcdserverpb__Event *from = reply->events[i];
-                if (!from->kv || from->kv->mod_revision < watch->next_revision)
-                        continue; // seen before a reconnect
+                if (was_seen(watch, from))
+                        continue;
                 events[n].is_delete = from->type == ETCDSERVERPB__EVENT__EVENT_TYPE__DELETE;
                 fill_kv(&events[n].kv, from->kv);
                 if (from->prev_kv)
                         fill_kv(&events[n].prev, from->prev_kv);
                 n++;
         }
-        int64_t last = n ? events[n - 1].kv.mod_revision : 0;
-        if (n)
-                watch->callbacks.on_events(watch->callbacks.context, events, n, last);
+        const Etcdserverpb__Event *end = reply->events[reply->n_events - 1];
+        int64_t last = end->kv ? end->kv->mod_revision : 0;
+        if (last >= watch->next_revision) {
+                watch->callbacks.on_events(watch->callbacks.context, events, n, reply->fragment ? last - 1 : last);
+                move_on(watch, events, n, last, reply->fragment);
+        }
         for (size_t i = 0; i < n; i++) {
                 cx_etcd_kv_release(&events[i].kv);
                 cx_etcd_kv_release(&events[i].prev);
         }
-        // A fragmented answer may go on with events of the same revision.
-        if (n && !reply->fragment)
-                watch->next_revision = last + 1;
 }
 
 static void on_message(void *context, const void *data, size_t length)

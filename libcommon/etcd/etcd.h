@@ -84,6 +84,7 @@ struct cx_etcd_event {
         struct cx_etcd_kv prev; // the value before, when prev_kv was asked and there was one (key NULL otherwise)
 };
 struct cx_etcd_watch_callbacks {
+        // Each event once, also after a reconnect. All up to `revision` came; of the one after it there may be more.
         void (*on_events)(void *context, struct cx_etcd_event *events, size_t count, int64_t revision);
         void (*on_progress)(void *context, int64_t revision);
         void (*on_end)(void *context, int64_t compact_revision, const struct cx_error *err);

@@ -19,14 +19,17 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 extern char **environ;
 
@@ -357,6 +360,143 @@ static void test_killed(void **state)
         cx_etcd_watch_free(watch);
 }
 
+// --- an answer in parts ---
+
+#define PAIRS 8
+#define BREAK_AFTER ((size_t)3 << 20)
+
+// Hands on between clients and etcd, and ends a connection when so much went to clients.
+struct relay {
+        int port, listener, to_port;
+        struct pollfd ends[2 * PAIRS + 1]; // client and server by turns, the listener last
+        size_t handed;
+        atomic_bool broken, over;
+};
+
+static void relay_accept(struct relay *relay)
+{
+        const struct sockaddr_in to = {.sin_family = AF_INET,
+                                       .sin_port = htons((uint16_t)relay->to_port),
+                                       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        size_t i = 0;
+        while (relay->ends[i].fd >= 0)
+                i += 2;
+        assert_true(i < 2 * PAIRS);
+        relay->ends[i].fd = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC);
+        relay->ends[i + 1].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(relay->ends[i + 1].fd, (const struct sockaddr *)&to, sizeof to), 0);
+}
+
+static void relay_hand_on(struct relay *relay, size_t i)
+{
+        char block[16384];
+        size_t other = i ^ 1U;
+        ssize_t n = read(relay->ends[i].fd, block, sizeof block);
+        relay->handed += i & 1U && n > 0 ? (size_t)n : 0;
+        bool ends = n <= 0 || send(relay->ends[other].fd, block, (size_t)n, MSG_NOSIGNAL) != n;
+        if (relay->handed > BREAK_AFTER && !atomic_exchange(&relay->broken, true))
+                ends = true;
+        if (!ends)
+                return;
+        close(relay->ends[i].fd);
+        close(relay->ends[other].fd);
+        relay->ends[i].fd = relay->ends[other].fd = -1;
+}
+
+static void *relay_main(void *context)
+{
+        struct relay *relay = context;
+        while (!atomic_load(&relay->over)) {
+                poll(relay->ends, 2 * PAIRS + 1, 50);
+                for (size_t i = 0; i < (size_t)2 * PAIRS; i++)
+                        if (relay->ends[i].fd >= 0 && relay->ends[i].revents)
+                                relay_hand_on(relay, i);
+                if (relay->ends[2 * PAIRS].revents)
+                        relay_accept(relay);
+        }
+        for (size_t i = 0; i <= (size_t)2 * PAIRS; i++)
+                if (relay->ends[i].fd >= 0)
+                        close(relay->ends[i].fd);
+        return NULL;
+}
+
+static void relay_listen(struct relay *relay)
+{
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t length = sizeof address;
+        for (size_t i = 0; i <= (size_t)2 * PAIRS; i++)
+                relay->ends[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+        relay->listener = relay->ends[2 * PAIRS].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(relay->listener, (struct sockaddr *)&address, length), 0);
+        assert_int_equal(getsockname(relay->listener, (struct sockaddr *)&address, &length), 0);
+        assert_int_equal(listen(relay->listener, PAIRS), 0);
+        relay->port = ntohs(address.sin_port);
+}
+
+struct parts {
+        struct seen seen;
+        int64_t complete, early; // what was said to have come, and came after it
+};
+
+static void on_part(void *context, struct cx_etcd_event *events, size_t count, int64_t revision)
+{
+        struct parts *parts = context;
+        pthread_mutex_lock(&parts->seen.lock);
+        for (size_t i = 0; i < count; i++) {
+                parts->seen.out_of_order += events[i].kv.mod_revision < parts->seen.last;
+                parts->early += events[i].kv.mod_revision <= parts->complete;
+                parts->seen.last = events[i].kv.mod_revision;
+                parts->seen.count++;
+        }
+        parts->complete = revision;
+        pthread_mutex_unlock(&parts->seen.lock);
+}
+
+// Revisions of eight events, each event of which fills a good part of an answer; returns the revision before.
+static int64_t write_large(struct fixture *f, int revisions)
+{
+        static char value[150000];
+        int64_t before = 0;
+        memset(value, 'v', sizeof value - 1);
+        assert_int_equal(cx_etcd_revision(f->client, &before, NULL), 0);
+        for (int i = 0; i < revisions; i++) {
+                struct cx_etcd_write writes[8];
+                char keys[8][32];
+                for (int k = 0; k < 8; k++) {
+                        (void)snprintf(keys[k], sizeof keys[k], "/p/%d/%d", i, k);
+                        writes[k] = (struct cx_etcd_write){keys[k], value, sizeof value - 1, 0, 0};
+                }
+                const struct cx_etcd_transaction t = {.writes = writes, .count = 8};
+                assert_int_equal(cx_etcd_commit(f->client, &t, NULL, NULL, NULL), 0);
+        }
+        return before;
+}
+
+// A connection that ends between the parts of an answer: nothing comes twice, and no half revision is said to have come.
+static void test_parts(void **state)
+{
+        struct fixture *f = *state;
+        int64_t before = write_large(f, 6);
+        struct relay relay = {.to_port = f->client_port};
+        struct parts parts = {.seen.lock = PTHREAD_MUTEX_INITIALIZER};
+        struct cx_etcd_watch_callbacks callbacks = {.on_events = on_part, .on_end = on_end, .context = &parts};
+        struct cx_etcd_watch *watch = NULL;
+        pthread_t thread;
+        relay_listen(&relay);
+        assert_int_equal(pthread_create(&thread, NULL, relay_main, &relay), 0);
+        CX_CLEANUP(cx_freep) char *url = cx_sprintf("https://127.0.0.1:%d", relay.port);
+        struct cx_etcd *client = new_client(f, (const char *[]){url, NULL}, 0);
+        assert_int_equal(cx_etcd_watch_new(client, "/p/", "/p0", before + 1, false, &callbacks, &watch, NULL), 0);
+        wait_for_count(&parts.seen, 6 * (int64_t)8);
+        assert_true(atomic_load(&relay.broken));
+        assert_int_equal(parts.seen.out_of_order, 0);
+        assert_int_equal(parts.early, 0);
+        cx_etcd_watch_free(watch);
+        cx_etcd_free(client);
+        atomic_store(&relay.over, true);
+        pthread_join(thread, NULL);
+}
+
 // A server that takes connections and says nothing: calls end at their deadline, and what comes after works again.
 static void test_silent(void **state)
 {
@@ -493,9 +633,9 @@ int main(void)
 
                 cmocka_unit_test(test_endpoints),    cmocka_unit_test(test_transactions),
                 cmocka_unit_test(test_many_at_once), cmocka_unit_test(test_large),
-                cmocka_unit_test(test_killed),       cmocka_unit_test(test_silent),
-                cmocka_unit_test(test_async),        cmocka_unit_test(test_fail_over),
-                cmocka_unit_test(test_trust),
+                cmocka_unit_test(test_killed),       cmocka_unit_test(test_parts),
+                cmocka_unit_test(test_silent),       cmocka_unit_test(test_async),
+                cmocka_unit_test(test_fail_over),    cmocka_unit_test(test_trust),
         };
         return cmocka_run_group_tests(tests, set_up, tear_down);
 }
