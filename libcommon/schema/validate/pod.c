@@ -335,6 +335,77 @@ static void check_tolerations(struct cx_validator *v, const json_t *spec)
         }
 }
 
+// --- what the pod's operating system has not ---
+
+// Of a context of the pod or of a container, in upstream's order.
+static void forbid_members(struct cx_validator *v, const json_t *object, const char *const *fields, const char *why)
+{
+        for (; *fields; fields++) {
+                const json_t *value = json_object_get(object, *fields);
+                if (value && !(json_is_array(value) && !json_array_size(value)))
+                        cx_forbidden(v, *fields, why);
+        }
+}
+
+static void forbid_in_contexts(struct cx_validator *v, const json_t *spec, const char *const *of_pod,
+                               const char *const *of_containers, const char *why)
+{
+        size_t length = cx_enter(v, ".securityContext");
+        forbid_members(v, json_object_get(spec, "securityContext"), of_pod, why);
+        cx_leave(v, length);
+        for (size_t k = 0; k < CX_ARRAY_SIZE(container_lists); k++) {
+                size_t i;
+                const json_t *container;
+                json_array_foreach (json_object_get(spec, container_lists[k]), i, container) {
+                        length = cx_enter(v, ".%s[%zu].securityContext", container_lists[k], i);
+                        forbid_members(v, json_object_get(container, "securityContext"), of_containers, why);
+                        cx_leave(v, length);
+                }
+        }
+}
+
+// Pod Security does not ask pods for Windows about some of these: there is nothing to ask, as they are refused here.
+static void check_os(struct cx_validator *v, const json_t *spec)
+{
+        static const char windows_why[] = "cannot be set for a windows pod";
+        static const char *const linux_only[] = {"windowsOptions", NULL};
+        static const char *const of_spec[] = {"hostUsers", "shareProcessNamespace", NULL};
+        static const char *const of_host[] = {"hostPID", "hostIPC", NULL}; // false says nothing
+        static const char *const of_pod[] = {"appArmorProfile",
+                                             "seLinuxOptions",
+                                             "seccompProfile",
+                                             "fsGroup",
+                                             "fsGroupChangePolicy",
+                                             "seLinuxChangePolicy",
+                                             "sysctls",
+                                             "runAsUser",
+                                             "runAsGroup",
+                                             "supplementalGroups",
+                                             "supplementalGroupsPolicy",
+                                             NULL};
+        static const char *const of_containers[] = {"appArmorProfile",
+                                                    "seLinuxOptions",
+                                                    "seccompProfile",
+                                                    "capabilities",
+                                                    "readOnlyRootFilesystem",
+                                                    "privileged",
+                                                    "allowPrivilegeEscalation",
+                                                    "procMount",
+                                                    "runAsUser",
+                                                    "runAsGroup",
+                                                    NULL};
+        const char *os = cx_json_string_or(spec, "os.name", "");
+        if (strcmp(os, "linux") == 0)
+                forbid_in_contexts(v, spec, linux_only, linux_only, "windows options cannot be set for a linux pod");
+        if (strcmp(os, "windows") != 0)
+                return;
+        forbid_members(v, spec, of_spec, windows_why);
+        for (size_t i = 0; of_host[i]; i++)
+                if (cx_json_bool(spec, of_host[i], false))
+                        cx_forbidden(v, of_host[i], windows_why);
+        forbid_in_contexts(v, spec, of_pod, of_containers, windows_why);
+}
+
 static void check_pod_spec(struct cx_validator *v, const json_t *spec)
 {
         const char *wrong, *key;
@@ -342,6 +413,7 @@ static void check_pod_spec(struct cx_validator *v, const json_t *spec)
         check_volumes(v, spec);
         check_containers(v, spec);
         check_tolerations(v, spec);
+        check_os(v, spec);
         cx_check_text(v, spec, "hostname", cx_check_dns1123_label);
         cx_check_text(v, spec, "subdomain", cx_check_dns1123_label);
         cx_check_text(v, spec, "serviceAccountName", cx_check_dns1123_subdomain);

@@ -54,6 +54,11 @@ t_apply() { # by server-side apply, and by a patch that makes of a good pod a ba
                 want 403 '.message | contains("container \"debug\" must set securityContext.allowPrivilegeEscalation=false")' &&
                 req PATCH /api/v1/namespaces/strict/pods/good '{"metadata":{"labels":{"a":"b"}}}' application/merge-patch+json && want 200
 }
+t_windows() { # Pod Security asks nothing of what Windows has not, so that must not be there
+        req POST /api/v1/namespaces/strict/pods "$(pod w '{"os":{"name":"windows"},"securityContext":{"runAsNonRoot":true},"containers":[{"name":"c","image":"i"}]}')" && want 201 &&
+                req POST /api/v1/namespaces/strict/pods "$(pod x '{"os":{"name":"windows"},"securityContext":{"runAsNonRoot":true},"containers":[{"name":"c","image":"i","securityContext":{"capabilities":{"add":["SYS_ADMIN"]}}}]}')" &&
+                want 422 '.message | contains("spec.containers[0].securityContext.capabilities: Forbidden: cannot be set for a windows pod")'
+}
 t_warn() { # what makes pods is made, and whoever makes it is told
         both 'Warning: would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "i" must set' create deployment d --image=i -n strict --dry-run=server &&
                 new_namespace watched $ps/warn=baseline $ps/warn-version=v1.30 $ps/audit=restricted &&
@@ -164,6 +169,7 @@ t_refused() {
 ok "a control plane starts, PodSecurity is on" control_plane_start "$work" "$port" "${flags[@]}"
 ok "a pod that its namespace's level forbids is refused, in upstream's sentence" t_enforce
 ok "however it is made, and what is added to it; its labels may change" t_apply
+ok "what is not asked of pods for Windows cannot be had by them" t_windows
 ok "what makes pods is warned of and told to the audit log" t_warn
 ok "labels that cannot be read are refused, and those that ask for more tell which pods are in the way" t_labels
 ok "a warning is shown once" t_once

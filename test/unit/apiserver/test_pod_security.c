@@ -244,9 +244,9 @@ static void test_labels(void **state CX_UNUSED)
         struct scope pods = scope_in("pods", "old", "");
         forget();
         refused(&pods,
-                "{'metadata':{'name':'p'}," SPEC("'securityContext':{'runAsNonRoot':true,'seccompProfile':{'type':"
-                                                 "'RuntimeDefault'}},'os':{'name':'windows'},'hostPID':true,") "}",
-                "pods 'p' is forbidden: violates PodSecurity 'restricted:latest': " SAID);
+                "{'metadata':{'name':'p'}," SPEC(
+                        "'securityContext':{'runAsNonRoot':true},'os':{'name':'windows'},'hostNetwork':true,") "}",
+                "pods 'p' is forbidden: violates PodSecurity 'restricted:latest': host namespaces (hostNetwork=true)");
         assert_said(annotation("error"),
                     "Failed to parse policy: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid "
                     "value: 'no': must be one of privileged, baseline, restricted");

@@ -65,6 +65,23 @@ static const struct validate_case cases[] = {
          "Pod \"p\" is invalid: spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or "
          "equal "
          "to cpu limit of 1"},
+        {"", "Pod",
+         POD(CONTAINER(",'securityContext':{'capabilities':{'add':['SYS_ADMIN']},'privileged':true}") ",'os':{'name':"
+                                                                                                      "'windows'}"),
+         "Pod \"p\" is invalid: [spec.containers[0].securityContext.capabilities: Forbidden: cannot be set for a "
+         "windows "
+         "pod, spec.containers[0].securityContext.privileged: Forbidden: cannot be set for a windows pod]"},
+        {"", "Pod", POD(CONTAINER("") ",'os':{'name':'windows'},'hostPID':true,'securityContext':{'runAsUser':0}"),
+         "Pod \"p\" is invalid: [spec.hostPID: Forbidden: cannot be set for a windows pod, "
+         "spec.securityContext.runAsUser: Forbidden: cannot be set for a windows pod]"},
+        {"", "Pod",
+         POD(CONTAINER(",'securityContext':{'runAsNonRoot':true,'windowsOptions':{}}") ",'os':{'name':'windows'}"),
+         NULL},
+        {"", "Pod", POD(CONTAINER(",'securityContext':{'windowsOptions':{}}") ",'os':{'name':'linux'}"),
+         "Pod \"p\" is invalid: spec.containers[0].securityContext.windowsOptions: Forbidden: windows options cannot "
+         "be "
+         "set for a linux pod"},
+        {"", "Pod", POD(CONTAINER(",'securityContext':{'windowsOptions':{}}")), NULL},
         {"", "Pod", POD(CONTAINER(",'livenessProbe':{}")),
          "Pod \"p\" is invalid: spec.containers[0].livenessProbe: Required value: must specify a handler type"},
         {"", "Pod", POD(CONTAINER(",'livenessProbe':{'successThreshold':2,'exec':{'command':['x']}}")),
