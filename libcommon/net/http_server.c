@@ -376,13 +376,13 @@ int cx_http_server_new(const struct cx_http_server_options *options, struct cx_h
         if (r == 0)
                 r = cx_http_guard_start(server, err);
         if (r == 0)
+                r = cx_http_workers_start(server, err); // before requests come: none is left without one
+        if (r == 0)
                 r = start_daemon(server, fd, err);
         if (r < 0) {
                 close(fd);
                 return r;
         }
-        if ((r = cx_http_workers_start(server, err)) < 0)
-                return r;
         *ret_server = cx_steal(&server);
         return 0;
 }

@@ -89,7 +89,7 @@ static bool start_worker(struct cx_http_server *server)
 int cx_http_workers_start(struct cx_http_server *server, struct cx_error *err)
 {
         pthread_mutex_lock(&server->lock);
-        bool started = server->n_workers > 0 || start_worker(server); // a request may have come already
+        bool started = start_worker(server);
         pthread_mutex_unlock(&server->lock);
         return started ? 0 : cx_error_set(err, -EAGAIN, "cannot start a worker thread");
 }
