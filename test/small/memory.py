@@ -83,7 +83,9 @@ def mean(numbers):
 
 def report(samples):
     length = samples[-1]["time"] - samples[0]["time"]
-    warm = min(300, length / 4)  # before that, events, which live for five minutes, only become more
+    # Before that, events, which live for five minutes, only become more, and so does what components remember of theirs (2,048
+    # of each kind: events.c).
+    warm = min(1200, length / 3)
     part = min(600, length / 3)  # of the first samples after that and of the last ones, which are compared
     first = [one for one in samples if warm <= one["time"] - samples[0]["time"] < warm + part]
     last = [one for one in samples if one["time"] > samples[-1]["time"] - part]
