@@ -20,8 +20,8 @@ struct scope {
         enum cx_field_validation field_validation;
         bool dry_run;
         struct cx_strings *warnings; // for whoever asked; NULL: nobody reads them
-        struct cx_strings
-                *annotations; // for the audit log: keys, each followed by its value; NULL: it does not tell of this
+        // For the audit log: keys, each followed by its value; NULL: it does not tell of this.
+        struct cx_strings *annotations;
 };
 
 // What the server itself does, as upstream's system:apiserver. `namespace` may be NULL.

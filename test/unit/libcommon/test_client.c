@@ -343,9 +343,9 @@ static void test_leader_slow(void **state)
 {
         (void)state;
         struct reign reign = {0};
-        reign_begin(&reign, 2 * CX_NS_PER_S, CX_NS_PER_S / 20);
+        reign_begin(&reign, 6 * CX_NS_PER_S, CX_NS_PER_S / 20);
         pthread_mutex_lock(&reign.api->lock);
-        reign.api->delay = 1200000;
+        reign.api->delay = 3300000;
         pthread_mutex_unlock(&reign.api->lock);
         FAKE_WAIT(writes_of(&reign) >= 3 || is_lost(&reign));
         assert_false(is_lost(&reign));
