@@ -92,7 +92,7 @@ export function end() {
 }
 
 export async function open() {
-    return chromium.launch({executablePath: "/usr/bin/chromium", args: flags, env: {...process.env, LANG: "C.UTF-8"}});
+    return chromium.launch({executablePath: `${process.env.BROWSER_MACHINE}/chromium`, args: flags, env: {...process.env, LANG: "C.UTF-8"}});
 }
 export async function newPage(browser, {phone = false, theme = "light"} = {}) {
     const context = await browser.newContext({
