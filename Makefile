@@ -155,12 +155,16 @@ down:
 
 # Executables, manual pages, completions, units and the tool `coxswain` below $(DESTDIR)$(PREFIX).
 PREFIX ?= /usr/local
-install: all
+install:
+	@scripts/curl
+	@$(MAKE) --no-print-directory all
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/install $(OUT)/bin
 
 # Debian packages, in build/deb.
-deb: all
+deb:
 	@scripts/deps deb
+	@scripts/curl
+	@$(MAKE) --no-print-directory all
 	@scripts/deb
 
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.

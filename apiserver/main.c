@@ -379,6 +379,7 @@ int main(int argc, char **argv)
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
         cx_process_init();
+        cx_process_refuse_huge_pages();
         if (read_flags(argc, argv, o, &audit, &status) < 0)
                 return status;
         CX_CLEANUP(cx_freep) char *address = default_address();

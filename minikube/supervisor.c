@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -172,27 +171,13 @@ static int spawn(const struct profile *profile, const char *name, const char *co
 {
         CX_CLEANUP(cx_freep) const char **environment = join_environment(added);
         CX_CLEANUP(cx_freep) char *log = profile_path(profile, "logs/%s.log", name);
-        posix_spawn_file_actions_t actions;
-        posix_spawnattr_t attributes;
-        sigset_t none, defaults;
-        sigemptyset(&none);
-        sigemptyset(&defaults);
-        sigaddset(&defaults, SIGPIPE);
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &defaults);
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-        posix_spawn_file_actions_adddup2(&actions, 1, 2);
-        posix_spawn_file_actions_addclosefrom_np(&actions,
-                                                 3); // a lock or a pipe of the caller is not held by a cluster
-        posix_spawn_file_actions_addchdir_np(&actions, "/");
-        int r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, (char *const *)argv, (char *const *)environment);
-        posix_spawn_file_actions_destroy(&actions);
-        posix_spawnattr_destroy(&attributes);
-        return -r;
+        CX_CLEANUP(cx_closep) int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (out < 0)
+                return -errno;
+        return cx_spawn(
+                &(struct cx_spawn_options){
+                        .argv = argv, .env = environment, .fds = {-1, out, out}, .directory = "/", .session = true},
+                ret_pid);
 }
 
 struct supervised {
@@ -366,6 +351,7 @@ int supervise(const struct profile *profile)
         CX_CLEANUP(cx_closep) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
                 return 0;
+        cx_process_refuse_huge_pages();
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);

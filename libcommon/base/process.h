@@ -11,6 +11,10 @@
 // To be called first in main: ignores SIGPIPE, blocks SIGTERM and SIGINT (for cx_process_wait_stop) in this and all
 // later threads, caps malloc's arenas, seeds jansson's hash, takes what a service manager has left in the environment.
 void cx_process_init(void);
+// For a process that stays: no huge pages. Where the machine gives them to everybody (transparent_hugepage/enabled is
+// "always", as on Debian), two megabytes would stand for the few kilobytes of a stack. Programs that cx_spawn starts have
+// what the machine gives. Before any thread.
+void cx_process_refuse_huge_pages(void);
 // Undoes the blocked signals: for short-lived command-line tools that want Ctrl-C to end them.
 void cx_process_unblock_signals(void);
 // Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives
@@ -51,7 +55,6 @@ struct cx_run_options {
         size_t input_length;
         size_t max_output;     // cap for each of ret_out and ret_err; 0: 1 MiB
         int64_t timeout;       // ns; 0: none. The process group is killed at the end of it.
-        int extra_fd;          // becomes fd 3 in the child; -1 (or 0) for none
         const char *directory; // working directory; NULL: inherit
 };
 // Runs a program with posix_spawn, feeds and drains its pipes, waits. Returns 0 with its exit status (128 + signal when

@@ -74,7 +74,8 @@ bool cx_streams_may_grow(const struct cx_streams *streams);
 // Sends a little that means nothing. A peer that was killed while it sent what we do not take cannot say that it has gone:
 // its end waits behind the rest. Its kernel answers this with a reset.
 int cx_streams_ping(struct cx_streams *streams) CX_CHECK;
-// Ends the session in good order, once; receiving goes on until the peer answers, ten seconds at most.
+// Ends the session in good order, once; receiving goes on until the peer answers, ten seconds at most. A client's forwarded
+// connections are over at once.
 void cx_streams_close(struct cx_streams *streams);
 // At a server: the descriptor that poll() says POLLHUP of when the peer has left, whatever it has sent before. Not to be read.
 // -1 at a client.

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define STREAMS_MAX (2 * CX_FORWARDS_MAX)
 #define REQUEST_MAX 32
@@ -149,6 +150,9 @@ static void close_session(void *carrier)
         for (int channel = CX_STREAM_STDIN; !c->forwards && channel <= CX_STREAM_RESIZE; channel++)
                 (void)end_channel(c, channel);
         cx_spdy_close(c->spdy);
+        // A client's forwarded connections are over with it: there is nothing to wait for.
+        if (c->forwards && !c->server)
+                (void)shutdown(c->wire->fd, SHUT_RDWR);
 }
 
 static int open_stream(struct spdy_carrier *c, const char *type, int port, int n, int channel)

@@ -27,6 +27,12 @@ has_address() { [ -n "$(own_address)" ]; }
 has_memory() { [ "$(awk '/^MemTotal/ {print $2}' /proc/meminfo)" -ge $((1024 * $1)) ]; }
 has_room() { [ "$(df --output=avail -m "$1" | tail -n 1)" -ge "$2" ]; }
 is_systemd() { [ -d /run/systemd/system ]; }
+# What the packages make; after `make install` they come with the next boot.
+has_users() { getent passwd cluster-dns loadbalancer-announcer kube-apiserver coxswain-etcd >/dev/null; }
+confines_containers() { # the kubelet does without where AppArmor is off
+        local loaded=/sys/kernel/security/apparmor/profiles
+        [ ! -r "$loaded" ] || grep -q '^coxswain-default ' "$loaded"
+}
 is_inactive() { ! systemctl is-active --quiet "$1"; }
 
 # severity | name | who: all or master | test | what is wrong | remedy
@@ -57,6 +63,8 @@ ERROR   | Port-2379 | master | test_etcd_port 2379 | Port 2379 is in use | stop 
 ERROR   | Port-2380 | master | test_etcd_port 2380 | Port 2380 is in use | stop what uses it (ss -ltnp), or: coxswain reset
 ERROR   | FileAvailable-kubelet.conf | all | no_file /etc/kubernetes/kubelet.conf | /etc/kubernetes/kubelet.conf already exists | the machine is in a cluster already; coxswain reset takes it out
 ERROR   | DirAvailable-etcd | master | no_file /var/lib/coxswain-etcd/data | /var/lib/coxswain-etcd/data is not empty | it holds the objects of a cluster; coxswain reset removes it
+ERROR   | SystemUsers | all | has_users | the users that the units run as are missing | systemd-sysusers
+WARNING | AppArmor | all | confines_containers | AppArmor is on without the profile of containers | apparmor_parser -r /etc/apparmor.d/coxswain-default
 WARNING | Swap | all | swap_is_off | swap is on, and limits of memory do not hold there | swapoff -a, and take it out of /etc/fstab
 WARNING | Mem | master | has_memory 512 | the machine has less than 512 MB of memory | give it more
 WARNING | Disk | all | has_room /var/lib 1024 | /var/lib has less than 1 GB free | make room for images

@@ -25,7 +25,11 @@ t_check() {
         said=$(on master-1 coxswain check --control-plane 2>&1) && return 1
         echo "$said"
         grep -qF '[ERROR FileExisting-kube-apiserver]: kube-apiserver is not installed. Remedy: install the package coxswain-control-plane' <<<"$said" &&
-                ! grep -q 'FileExisting-runc' <<<"$said" && on master-1 coxswain check
+                ! grep -q 'FileExisting-runc' <<<"$said" && on master-1 coxswain check && on master-1 userdel cluster-dns || return 1
+        said=$(on master-1 coxswain check 2>&1) && return 1
+        echo "$said"
+        grep -qF '[ERROR SystemUsers]: the users that the units run as are missing. Remedy: systemd-sysusers' <<<"$said" &&
+                on master-1 systemd-sysusers && on master-1 coxswain check
 }
 ok "check says what a machine lacks, with its remedy" t_check
 t_install() {

@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -141,18 +143,72 @@ static void test_run(void **state)
 // A library's sockets stay open when a program is executed, as far as the library is concerned.
 static void test_run_inherits_nothing(void **state)
 {
-        CX_BUF without = CX_BUF_INIT, with = CX_BUF_INIT;
+        CX_BUF out = CX_BUF_INIT;
         int fds[2], status = -1;
         (void)state;
         assert_int_equal(pipe(fds), 0);
         const char *const list[] = {"ls", "/proc/self/fd", NULL}; // ls has the folder open, too
-        assert_int_equal(cx_run(&(struct cx_run_options){.argv = list}, &without, NULL, &status, NULL), 0);
-        assert_string_equal(without.data, "0\n1\n2\n3\n");
-        assert_int_equal(cx_run(&(struct cx_run_options){.argv = list, .extra_fd = fds[0]}, &with, NULL, &status, NULL),
-                         0);
-        assert_string_equal(with.data, "0\n1\n2\n3\n4\n");
+        assert_int_equal(cx_run(&(struct cx_run_options){.argv = list}, &out, NULL, &status, NULL), 0);
+        assert_string_equal(out.data, "0\n1\n2\n3\n");
         close(fds[0]);
         close(fds[1]);
+}
+
+// But for the four that are handed over.
+static void test_spawn_hands_over(void **state)
+{
+        CX_BUF out = CX_BUF_INIT;
+        int own[2], handed[2], status = -1;
+        pid_t pid = -1;
+        (void)state;
+        assert_int_equal(pipe(own), 0);
+        assert_int_equal(pipe(handed), 0);
+        const char *const list[] = {"ls", "/proc/self/fd", NULL};
+        const struct cx_spawn_options options = {.argv = list, .fds = {-1, own[1], -1, handed[0]}};
+        assert_int_equal(cx_spawn(&options, &pid), 0);
+        close(own[1]);
+        assert_int_equal(cx_buf_read_fd(&out, own[0]), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_string_equal(out.data, "0\n1\n2\n3\n4\n");
+        close(own[0]);
+        close(handed[0]);
+        close(handed[1]);
+}
+
+static void huge_pages(char ret_line[32], const char *text)
+{
+        const char *line = strstr(text, "THP_enabled:");
+        assert_non_null(line);
+        snprintf(ret_line, 32, "%.*s", (int)strcspn(line, "\n"), line);
+}
+static void huge_pages_here(char ret_line[32])
+{
+        CX_BUF status = CX_BUF_INIT;
+        assert_int_equal(cx_buf_read_file(&status, "/proc/self/status"), 0);
+        huge_pages(ret_line, status.data);
+}
+static void huge_pages_of_child(char ret_line[32])
+{
+        CX_BUF status = CX_BUF_INIT;
+        const char *const cat[] = {"cat", "/proc/self/status", NULL};
+        assert_int_equal(cx_run_ok(cat, &status, NULL), 0);
+        huge_pages(ret_line, status.data);
+}
+
+// A container's program does not go without because the kubelet does.
+static void test_huge_pages(void **state)
+{
+        char line[32], before[32];
+        (void)state;
+        huge_pages_of_child(before);
+        cx_process_refuse_huge_pages();
+        for (int i = 0; i < 2; i++) {
+                huge_pages_here(line);
+                assert_string_equal(line, "THP_enabled:\t0");
+                huge_pages_of_child(line);
+                assert_string_equal(line, before);
+        }
 }
 
 int main(void)
@@ -163,6 +219,8 @@ int main(void)
                                            cmocka_unit_test(test_buffers),
                                            cmocka_unit_test(test_errors),
                                            cmocka_unit_test(test_run),
-                                           cmocka_unit_test(test_run_inherits_nothing)};
+                                           cmocka_unit_test(test_run_inherits_nothing),
+                                           cmocka_unit_test(test_spawn_hands_over),
+                                           cmocka_unit_test(test_huge_pages)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
