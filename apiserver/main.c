@@ -184,6 +184,11 @@ static bool is_alive(void *context, int64_t limit)
         return cx_http_server_alive(((struct watched *)context)->server, limit / 2);
 }
 
+static void tend(void *context)
+{
+        store_tend(((struct watched *)context)->api->store);
+}
+
 static int run(struct apiserver *api, struct cx_http_server *server)
 {
         struct api_service_checks *checks = api_service_checks_start(api);
@@ -196,7 +201,7 @@ static int run(struct apiserver *api, struct cx_http_server *server)
         cx_info("Serving securely", "address", api->options.bind_address, "port", CX_INT(cx_http_server_port(server)));
         struct watched watched = {api, server};
         int number = cx_process_wait_stop_with(
-                &(struct cx_service){.ready = is_ready, .alive = is_alive, .context = &watched});
+                &(struct cx_service){.ready = is_ready, .alive = is_alive, .tend = tend, .context = &watched});
         cx_info("Shutting down", "signal", CX_INT(number));
         atomic_store(&api->stopping, true);
         cx_http_server_stop_accepting(server);
@@ -379,7 +384,6 @@ int main(int argc, char **argv)
         CX_ERROR err = CX_ERROR_INIT;
         int status = 1;
         cx_process_init();
-        cx_process_refuse_huge_pages();
         if (read_flags(argc, argv, o, &audit, &status) < 0)
                 return status;
         CX_CLEANUP(cx_freep) char *address = default_address();

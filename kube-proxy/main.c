@@ -162,7 +162,6 @@ int main(int argc, char **argv)
         if (!wants_cleanup(argc, argv))
                 return cx_component_main(&component, argc, argv);
         cx_process_init();
-        cx_process_refuse_huge_pages();
         CX_ERROR err = CX_ERROR_INIT;
         if (applier_cleanup(&err) < 0) {
                 fprintf(stderr, "Error: %s\n", cx_error_text(&err));

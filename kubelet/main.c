@@ -392,7 +392,6 @@ int main(int argc, char **argv)
         struct kubelet_settings settings;
         CX_ERROR err = CX_ERROR_INIT;
         cx_process_init();
-        cx_process_refuse_huge_pages();
         if (kubelet_settings_load(&settings, argc, argv, &err) < 0) {
                 fprintf(stderr, "Error: %s\n", cx_error_text(&err));
                 return 1;

@@ -351,7 +351,6 @@ int supervise(const struct profile *profile)
         CX_CLEANUP(cx_closep) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0)
                 return 0;
-        cx_process_refuse_huge_pages();
         sigset_t set;
         sigemptyset(&set);
         sigaddset(&set, SIGTERM);

@@ -170,7 +170,6 @@ int main(int argc, char **argv)
         CX_STRINGS args = CX_STRINGS_INIT;
         CX_ERROR err = CX_ERROR_INIT;
         cx_process_init();
-        cx_process_refuse_huge_pages();
         int r = cx_flags_parse(tables, 1, argc, argv, &args, NULL, &err);
         if (r == 0 && args.count)
                 r = cx_error_set(&err, -EINVAL, "unknown command \"%s\" for \"dashboard\"", args.items[0]);

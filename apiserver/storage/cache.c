@@ -193,29 +193,52 @@ static void grow_window(struct cache *cache)
         cache->window_size = size;
 }
 
-static bool may_go(const struct cache_event *event, uint64_t count, int64_t now)
+static uint64_t events_kept(const struct cache *cache)
 {
-        return count >= CACHE_WINDOW_LEAST && now - event->came > EVENT_AGE;
+        return cache->next_event - cache->first_event;
+}
+
+static void drop_oldest(struct cache *cache)
+{
+        struct cache_event *oldest = event_at(cache, cache->first_event);
+        cache->floor = oldest->object->revision;
+        clear_event(oldest);
+        cache->first_event++;
+}
+
+// But for the last ones, however old those are.
+static void drop_old(struct cache *cache, int64_t now, uint64_t least)
+{
+        while (events_kept(cache) > least && now - event_at(cache, cache->first_event)->came > EVENT_AGE)
+                drop_oldest(cache);
+}
+
+static int64_t now_in_seconds(void)
+{
+        return cx_time_monotonic() / CX_NS_PER_S;
 }
 
 // For one more event: old ones go, then the window grows, then the oldest goes.
 static void make_room(struct cache *cache, int64_t now)
 {
-        uint64_t count = cache->next_event - cache->first_event;
-        for (; count && (count == cache->most || may_go(event_at(cache, cache->first_event), count, now)); count--) {
-                struct cache_event *oldest = event_at(cache, cache->first_event);
-                cache->floor = oldest->object->revision;
-                clear_event(oldest);
-                cache->first_event++;
-        }
-        if (count == cache->window_size)
+        drop_old(cache, now, CACHE_WINDOW_LEAST - 1);
+        if (events_kept(cache) == cache->most)
+                drop_oldest(cache);
+        if (events_kept(cache) == cache->window_size)
                 grow_window(cache);
+}
+
+void cache_forget(struct cache *cache)
+{
+        pthread_rwlock_wrlock(&cache->lock);
+        drop_old(cache, now_in_seconds(), CACHE_WINDOW_LEAST);
+        pthread_rwlock_unlock(&cache->lock);
 }
 
 // Takes both references.
 static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
 {
-        int64_t now = cx_time_monotonic() / CX_NS_PER_S;
+        int64_t now = now_in_seconds();
         make_room(cache, now);
         struct cache_event *event = event_at(cache, cache->next_event);
         *event = (struct cache_event){.type = type, .object = object, .previous = previous, .came = now};

@@ -386,6 +386,15 @@ static void look_at_keys(struct store *store)
         pthread_mutex_unlock(&store->lock);
 }
 
+void store_tend(struct store *store)
+{
+        pthread_rwlock_rdlock(&store->routes);
+        CX_MAP_FOREACH (&store->by_prefix, entry)
+                for (struct cache *cache = entry->value; cache; cache = cache->next)
+                        cache_forget(cache);
+        pthread_rwlock_unlock(&store->routes);
+}
+
 int store_encrypt(struct store *store, const char *path, bool reload, struct cx_error *err)
 {
         store->encryption_read = changed_at(path);

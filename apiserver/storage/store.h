@@ -34,6 +34,7 @@ int store_open(struct store *store, const struct cx_resource *resource, struct c
 // The cache hears of nothing any more. Who holds it may go on reading what it was.
 void store_close(struct store *store, struct cache *cache);
 
+void store_tend(struct store *store);        // now and then: gives back what nobody needs any more
 int64_t store_revision(struct store *store); // up to where the caches are
 // Blocks until the caches show everything that was acknowledged before the call.
 int store_sync(struct store *store, struct cx_error *err) CX_CHECK;

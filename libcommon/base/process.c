@@ -12,12 +12,10 @@
 #include <jansson.h>
 #include <malloc.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -39,29 +37,6 @@ void cx_process_init(void)
         mallopt(M_ARENA_MAX, 2);
         json_object_seed(0);
         cx_notify_init();
-}
-
-// A child begins with its parent's setting, and containers' programs are not to have ours.
-static struct {
-        pthread_mutex_t lock;
-        bool off;   // by us
-        int spawns; // going on
-} huge_pages = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-void cx_process_refuse_huge_pages(void)
-{
-        huge_pages.off = prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 0 && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0;
-}
-
-// `change`: 1 before a program is started, -1 after.
-static void count_spawns(int change)
-{
-        if (!huge_pages.off)
-                return;
-        pthread_mutex_lock(&huge_pages.lock);
-        huge_pages.spawns += change;
-        (void)prctl(PR_SET_THP_DISABLE, huge_pages.spawns == 0, 0, 0, 0);
-        pthread_mutex_unlock(&huge_pages.lock);
 }
 
 void cx_process_unblock_signals(void)
@@ -223,10 +198,8 @@ int cx_spawn(const struct cx_spawn_options *o, pid_t *ret_pid)
         posix_spawn_file_actions_addclosefrom_np(&actions, o->fds[3] > 0 ? 4 : 3);
         if (o->directory)
                 posix_spawn_file_actions_addchdir_np(&actions, o->directory);
-        count_spawns(1);
         int r = posix_spawnp(ret_pid, o->argv[0], &actions, &attributes, (char *const *)o->argv,
                              o->env ? (char *const *)o->env : environ);
-        count_spawns(-1);
         posix_spawn_file_actions_destroy(&actions);
         posix_spawnattr_destroy(&attributes);
         return -r;

@@ -11,10 +11,6 @@
 // To be called first in main: ignores SIGPIPE, blocks SIGTERM and SIGINT (for cx_process_wait_stop) in this and all
 // later threads, caps malloc's arenas, seeds jansson's hash, takes what a service manager has left in the environment.
 void cx_process_init(void);
-// For a process that stays: no huge pages. Where the machine gives them to everybody (transparent_hugepage/enabled is
-// "always", as on Debian), two megabytes would stand for the few kilobytes of a stack. Programs that cx_spawn starts have
-// what the machine gives. Before any thread.
-void cx_process_refuse_huge_pages(void);
 // Undoes the blocked signals: for short-lived command-line tools that want Ctrl-C to end them.
 void cx_process_unblock_signals(void);
 // Waits until SIGTERM or SIGINT arrives, or until cx_process_request_stop. Returns the signal, 0 when requested. Gives

@@ -335,7 +335,6 @@ static int run(struct cx_component *component, struct cx_error *err)
 int cx_component_main(struct cx_component *component, int argc, char **argv)
 {
         cx_process_init();
-        cx_process_refuse_huge_pages();
         set_defaults(component);
         CX_ERROR err = CX_ERROR_INIT;
         int r = parse_flags(component, argc, argv, &err);

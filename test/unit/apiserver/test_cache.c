@@ -222,7 +222,33 @@ static void test_window(void **state)
         }
 }
 
-// Opened while the server runs: what comes while the contents are read is applied on top of them.
+// Where nothing happens any more, old events do not stay for good.
+static void test_forget(void **state CX_UNUSED)
+{
+        enum { EVENTS = CACHE_WINDOW_LEAST + 20, OLD = EVENT_AGE + 1, LAST = 1 + EVENTS };
+        struct cache *cache = cache_new("configmaps", configmaps());
+        struct cache_watcher watcher = {.wake = wake, .context = &(int){0}};
+        cache_load(cache, object("ns/a", "x", 1));
+        cache_replace(cache, 1);
+        cache_forget(cache); // there is nothing yet
+        for (int n = 0; n < EVENTS; n++)
+                cache_put(cache, object("ns/a", "x", 2 + n));
+        static const struct {
+                int old, floor;
+        } cases[] = {{0, 1}, {5, 6}, {EVENTS, LAST - CACHE_WINDOW_LEAST}};
+        for (size_t i = 0, old = 0; i < CX_ARRAY_SIZE(cases); i++) {
+                for (; old < (size_t)cases[i].old; old++)
+                        cache->window[old].came -= OLD;
+                cache_forget(cache);
+                assert_int_equal(cache_watch(cache, &watcher, cases[i].floor - 1, NULL, NULL), -ESTALE);
+                assert_int_equal(cache_watch(cache, &watcher, cases[i].floor, NULL, NULL), 0);
+                for (int n = cases[i].floor + 1; n <= LAST; n++)
+                        expect(&watcher, 1, EVENT_MODIFIED, n);
+                cache_unwatch(&watcher);
+        }
+        cache_unref(cache);
+}
+
 // A lease that ends takes more objects along in one revision than the window holds.
 static void test_one_revision(void **state CX_UNUSED)
 {
@@ -248,6 +274,7 @@ static void test_one_revision(void **state CX_UNUSED)
         cache_unref(cache);
 }
 
+// Opened while the server runs: what comes while the contents are read is applied on top of them.
 static void test_filling_beside_events(void **state)
 {
         struct cache *cache = cache_new("configmaps", configmaps());
@@ -281,10 +308,14 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_splice),          cmocka_unit_test(test_selectable_fields),
-                cmocka_unit_test(test_selected_events), cmocka_unit_test(test_falling_behind),
-                cmocka_unit_test(test_window),          cmocka_unit_test(test_many_events),
-                cmocka_unit_test(test_one_revision),    cmocka_unit_test(test_filling_beside_events)};
+        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice),
+                                           cmocka_unit_test(test_selectable_fields),
+                                           cmocka_unit_test(test_selected_events),
+                                           cmocka_unit_test(test_falling_behind),
+                                           cmocka_unit_test(test_window),
+                                           cmocka_unit_test(test_forget),
+                                           cmocka_unit_test(test_many_events),
+                                           cmocka_unit_test(test_one_revision),
+                                           cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,41 +175,6 @@ static void test_spawn_hands_over(void **state)
         close(handed[1]);
 }
 
-static void huge_pages(char ret_line[32], const char *text)
-{
-        const char *line = strstr(text, "THP_enabled:");
-        assert_non_null(line);
-        snprintf(ret_line, 32, "%.*s", (int)strcspn(line, "\n"), line);
-}
-static void huge_pages_here(char ret_line[32])
-{
-        CX_BUF status = CX_BUF_INIT;
-        assert_int_equal(cx_buf_read_file(&status, "/proc/self/status"), 0);
-        huge_pages(ret_line, status.data);
-}
-static void huge_pages_of_child(char ret_line[32])
-{
-        CX_BUF status = CX_BUF_INIT;
-        const char *const cat[] = {"cat", "/proc/self/status", NULL};
-        assert_int_equal(cx_run_ok(cat, &status, NULL), 0);
-        huge_pages(ret_line, status.data);
-}
-
-// A container's program does not go without because the kubelet does.
-static void test_huge_pages(void **state)
-{
-        char line[32], before[32];
-        (void)state;
-        huge_pages_of_child(before);
-        cx_process_refuse_huge_pages();
-        for (int i = 0; i < 2; i++) {
-                huge_pages_here(line);
-                assert_string_equal(line, "THP_enabled:\t0");
-                huge_pages_of_child(line);
-                assert_string_equal(line, before);
-        }
-}
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {cmocka_unit_test(test_map),
@@ -220,7 +184,6 @@ int main(void)
                                            cmocka_unit_test(test_errors),
                                            cmocka_unit_test(test_run),
                                            cmocka_unit_test(test_run_inherits_nothing),
-                                           cmocka_unit_test(test_spawn_hands_over),
-                                           cmocka_unit_test(test_huge_pages)};
+                                           cmocka_unit_test(test_spawn_hands_over)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
