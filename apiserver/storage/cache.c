@@ -44,6 +44,7 @@ static void clear_window(struct cache *cache)
 {
         for (; cache->first_event < cache->next_event; cache->first_event++)
                 clear_event(event_at(cache, cache->first_event));
+        cache->window_bytes = 0;
 }
 
 static void clear_items(struct cache *cache)
@@ -202,6 +203,7 @@ static void drop_oldest(struct cache *cache)
 {
         struct cache_event *oldest = event_at(cache, cache->first_event);
         cache->floor = oldest->object->revision;
+        cache->window_bytes -= oldest->object->length;
         clear_event(oldest);
         cache->first_event++;
 }
@@ -218,11 +220,12 @@ static int64_t now_in_seconds(void)
         return cx_time_monotonic() / CX_NS_PER_S;
 }
 
-// For one more event: old ones go, then the window grows, then the oldest goes.
-static void make_room(struct cache *cache, int64_t now)
+// For one more event: old ones go, then the window grows, then the oldest go.
+static void make_room(struct cache *cache, int64_t now, size_t bytes)
 {
         drop_old(cache, now, CACHE_WINDOW_LEAST - 1);
-        if (events_kept(cache) == cache->most)
+        while (events_kept(cache) &&
+               (events_kept(cache) == cache->most || cache->window_bytes + bytes > CACHE_WINDOW_BYTES))
                 drop_oldest(cache);
         if (events_kept(cache) == cache->window_size)
                 grow_window(cache);
@@ -239,10 +242,11 @@ void cache_forget(struct cache *cache)
 static void append(struct cache *cache, enum event_type type, struct stored *object, struct stored *previous)
 {
         int64_t now = now_in_seconds();
-        make_room(cache, now);
+        make_room(cache, now, object->length);
         struct cache_event *event = event_at(cache, cache->next_event);
         *event = (struct cache_event){.type = type, .object = object, .previous = previous, .came = now};
         cache->next_event++;
+        cache->window_bytes += object->length;
         enum event_type ignored;
         for (struct cache_watcher *watcher = cache->watchers; watcher; watcher = watcher->next)
                 if (event_matters(watcher, event, &ignored))

@@ -19,7 +19,9 @@
 
 #define CACHE_WINDOW 4096
 #define CACHE_WINDOW_LEAST 128
-#define EVENT_AGE 75 // seconds
+#define CACHE_WINDOW_BYTES                                                                                             \
+        ((size_t)64 << 20) // of the events' objects: who writes large ones fast gets a shorter window
+#define EVENT_AGE 75       // seconds
 
 enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
 
@@ -51,6 +53,7 @@ struct cache {
         struct cx_map unreadable, loading_unreadable;
         struct cache_event *window;
         size_t window_size;   // as many as there were at once, and at most `most`: most kinds have few events
+        size_t window_bytes;  // of the events' objects
         uint64_t most;        // events in the window
         uint64_t next_event;  // number of the next event; event n is at window[n % window_size]
         uint64_t first_event; // oldest event that is still there

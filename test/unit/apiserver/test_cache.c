@@ -249,6 +249,33 @@ static void test_forget(void **state CX_UNUSED)
         cache_unref(cache);
 }
 
+// Large objects, written as fast as may be, do not fill the memory.
+static void test_large(void **state CX_UNUSED)
+{
+        enum { MB = 1 << 20, EVENTS = 3 * 64 };
+        struct cache *cache = cache_new("configmaps", configmaps());
+        struct cache_watcher watcher = {.wake = wake, .context = &(int){0}};
+        CX_CLEANUP(cx_freep) char *label = cx_alloc(MB);
+        memset(label, 'x', MB - 1);
+        cache_load(cache, object("ns/a", "x", 1));
+        cache_replace(cache, 1);
+        for (int n = 0; n < EVENTS; n++) {
+                cache_put(cache, object("ns/a", label, 2 + n));
+                assert_in_range(cache->window_bytes, 1, CACHE_WINDOW_BYTES);
+        }
+        int last = 1 + EVENTS, floor = last - (int)(cache->next_event - cache->first_event);
+        assert_in_range(last - floor, 60, 64);
+        assert_int_equal(cache_watch(cache, &watcher, floor - 1, NULL, NULL), -ESTALE);
+        assert_int_equal(cache_watch(cache, &watcher, floor, NULL, NULL), 0);
+        for (int n = floor + 1; n <= last; n++)
+                expect(&watcher, 1, EVENT_MODIFIED, n);
+        cache_unwatch(&watcher);
+        cache_delete(cache, "ns/a", last + 1);
+        cache_replace(cache, last + 1);
+        assert_int_equal(cache->window_bytes, 0);
+        cache_unref(cache);
+}
+
 // A lease that ends takes more objects along in one revision than the window holds.
 static void test_one_revision(void **state CX_UNUSED)
 {
@@ -308,14 +335,11 @@ static void test_filling_beside_events(void **state)
 
 int main(void)
 {
-        const struct CMUnitTest tests[] = {cmocka_unit_test(test_splice),
-                                           cmocka_unit_test(test_selectable_fields),
-                                           cmocka_unit_test(test_selected_events),
-                                           cmocka_unit_test(test_falling_behind),
-                                           cmocka_unit_test(test_window),
-                                           cmocka_unit_test(test_forget),
-                                           cmocka_unit_test(test_many_events),
-                                           cmocka_unit_test(test_one_revision),
-                                           cmocka_unit_test(test_filling_beside_events)};
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_splice),          cmocka_unit_test(test_selectable_fields),
+                cmocka_unit_test(test_selected_events), cmocka_unit_test(test_falling_behind),
+                cmocka_unit_test(test_window),          cmocka_unit_test(test_forget),
+                cmocka_unit_test(test_large),           cmocka_unit_test(test_many_events),
+                cmocka_unit_test(test_one_revision),    cmocka_unit_test(test_filling_beside_events)};
         return cmocka_run_group_tests(tests, NULL, NULL);
 }
