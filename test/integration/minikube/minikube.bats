@@ -942,6 +942,7 @@ restored() { # the same objects, and the web server answers
         restored "$uid"
 }
 
+diary_says() { [ "$(kc exec diary -- cat /v/page)" = "$1" ]; }
 @test "a reboot of the machine: start brings back pods, volumes and addresses" {
         local uid=$(web_uid) url=$(mk service web --url) pid
         kc apply -f - <<-END
@@ -972,8 +973,7 @@ restored() { # the same objects, and the web server answers
         exits 0 mk start
         restored "$uid"
         [ "$(mk service web --url)" = "$url" ]
-        kc wait --for=condition=Ready pod/diary --timeout=60s
-        [ "$(kc exec diary -- cat /v/page)" = "before the reboot" ]
+        wait_for diary_says "before the reboot" # its status was Ready all the time
         kc delete pod diary
         kc delete pvc diary
 }
