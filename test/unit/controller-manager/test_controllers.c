@@ -100,6 +100,44 @@ static void patch(struct world *w, const struct cx_ref *ref, const char *text)
                 fail_msg("%s", cx_error_text(&err));
 }
 
+// Nodes that are well: PREFIX0 and on.
+struct beating {
+        struct world *world;
+        const char *prefix;
+        int count;
+        bool over; // atomic
+        pthread_t thread;
+};
+
+static void *beat(void *argument)
+{
+        struct beating *nodes = argument;
+        for (int i = 0; !__atomic_load_n(&nodes->over, __ATOMIC_ACQUIRE); i++) {
+                char text[160];
+                snprintf(text, sizeof text,
+                         "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
+                         "\"lastHeartbeatTime\":\"%d\"}]}}",
+                         i);
+                for (int n = 0; n < nodes->count; n++) {
+                        CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%d", nodes->prefix, n);
+                        patch(nodes->world, CX_REF("", "v1", "nodes", NULL, name), text);
+                }
+                usleep(100000);
+        }
+        return NULL;
+}
+
+static void start_beating(struct beating *nodes)
+{
+        assert_int_equal(pthread_create(&nodes->thread, NULL, beat, nodes), 0);
+}
+
+static void stop_beating(struct beating *nodes)
+{
+        __atomic_store_n(&nodes->over, true, __ATOMIC_RELEASE);
+        pthread_join(nodes->thread, NULL);
+}
+
 // Plays the kubelet: every pod of the namespace runs and is ready. Returns how many pods run `image`.
 static int run_pods(struct world *w, const char *prefix, const char *image)
 {
@@ -351,24 +389,6 @@ static bool has_taint(struct world *w, const char *node, const char *effect)
         return has;
 }
 
-static bool beat; // atomic
-
-// A node that is well.
-static void *beat_m3(void *argument)
-{
-        struct world *w = argument;
-        for (int i = 0; __atomic_load_n(&beat, __ATOMIC_ACQUIRE); i++) {
-                char text[160];
-                snprintf(text, sizeof text,
-                         "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
-                         "\"lastHeartbeatTime\":\"%d\"}]}}",
-                         i);
-                patch(w, CX_REF("", "v1", "nodes", NULL, "m3"), text);
-                usleep(100000);
-        }
-        return NULL;
-}
-
 static void test_node(void **state)
 {
         struct world *w = *state;
@@ -377,10 +397,9 @@ static void test_node(void **state)
         FAKE_WAIT(!text_at(w, "/api/v1/nodes/m1", "spec.podCIDR", NULL));
         patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
               "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"x\"}]}}");
-        pthread_t beating;
-        create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"m3\"},\"spec\":{}}");
-        beat = true;
-        assert_int_equal(pthread_create(&beating, NULL, beat_m3, w), 0);
+        create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"well0\"},\"spec\":{}}");
+        struct beating well = {.world = w, .prefix = "well", .count = 1};
+        start_beating(&well);
         create(w, CX_REF("", "v1", "pods", "b"),
                "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"m1\"},\"status\":{\"phase\":\"Running\"}}");
         create(w, CX_REF("", "v1", "pods", "b"),
@@ -390,8 +409,7 @@ static void test_node(void **state)
         FAKE_WAIT(is_unknown(w, "/api/v1/nodes/m1")); // it stays silent
         FAKE_WAIT(world_count(w, "/api/v1/namespaces/b/pods/p") == 0);
         assert_int_equal(world_count(w, "/api/v1/namespaces/b/pods/tolerant"), 1);
-        __atomic_store_n(&beat, false, __ATOMIC_RELEASE);
-        pthread_join(beating, NULL);
+        stop_beating(&well);
         // With the last node gone silent, nobody is given up any more: it may be us.
         FAKE_WAIT(!has_taint(w, "/api/v1/nodes/m1", "NoExecute"));
         assert_true(has_taint(w, "/api/v1/nodes/m1", "NoSchedule"));
@@ -579,6 +597,9 @@ static void test_daemon_set(void **state)
                 CX_CLEANUP(cx_freep) char *node = cx_sprintf("{\"metadata\":{\"name\":\"dn%d\"}}", i);
                 create(w, CX_REF("", "v1", "nodes"), node);
         }
+        struct beating well = {
+                .world = w, .prefix = "dn", .count = 30}; // or those that are slow to be served are given up
+        start_beating(&well);
         create(w, CX_REF("apps", "v1", "daemonsets", "d"),
                "{\"metadata\":{\"name\":\"log\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"x\"}},"
                "\"updateStrategy\":{"
@@ -589,6 +610,7 @@ static void test_daemon_set(void **state)
               "{\"metadata\":{\"generation\":2},\"spec\":{" TEMPLATE("v2") "}}");
         FAKE_WAIT(run_pods(w, DAEMONS, "v2") >= 30 &&
                   number_at(w, DAEMON, "status.updatedNumberScheduled") == run_pods(w, DAEMONS, NULL));
+        stop_beating(&well);
         CX_ERROR err = CX_ERROR_INIT;
         for (int i = 0; i < 30; i++) {
                 CX_CLEANUP(cx_freep) char *node = cx_sprintf("dn%d", i);
