@@ -34,7 +34,8 @@ suite_builder() {
         packages=$builder/build
         tree_once "$builder" builder_make || fail_test "no tree of Debian $suite to build in"
 }
-suite_libcurl() { install -D "$top/scripts/curl" "$builder/libcurl/scripts/curl" && in_tree "$builder" /libcurl/scripts/curl && test -s "$builder/libcurl/build/curl/version"; }
+# Where the mirror does not have the source of the suite's libcurl, processes are 2 MB larger.
+suite_libcurl() { install -D "$top/scripts/curl" "$builder/libcurl/scripts/curl" && in_tree "$builder" /libcurl/scripts/curl; }
 suite_packages() { suite_libcurl && PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/var/cache/ccache LC_ALL=C.UTF-8 ROOT=$builder unshare -n "$top/scripts/deb"; }
 suite_lintian() { # the suite's own
         local said
