@@ -155,16 +155,12 @@ down:
 
 # Executables, manual pages, completions, units and the tool `coxswain` below $(DESTDIR)$(PREFIX).
 PREFIX ?= /usr/local
-install:
-	@scripts/curl
-	@$(MAKE) --no-print-directory all
+install: all
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) packaging/install $(OUT)/bin
 
 # Debian packages, in build/deb.
-deb:
+deb: all
 	@scripts/deps deb
-	@scripts/curl
-	@$(MAKE) --no-print-directory all
 	@scripts/deb
 
 # Everything: builds with and without sanitizers, unit, integration and end-to-end tests.

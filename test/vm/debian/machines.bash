@@ -4,7 +4,7 @@
 # are built in a tree of that suite, too. Trees and images are made once, below build/vm. Sources test/machines/shared.bash.
 #
 #   suite_builder              $builder: a tree of the suite with what building our packages needs; $packages: where they will be
-#   suite_packages             builds them with the suite's compiler and libraries (libcurl by scripts/curl), without a network
+#   suite_packages             builds them with the suite's compiler and libraries, without a network
 #   suite_image                $image: a disk with the suite and what our packages depend on, and $kernel and $initrd from it
 #   machine_start NAME NUMBER  boots a machine with the address $(address_of NUMBER)
 #   machine_kill NAME          as if its power failed
@@ -34,9 +34,7 @@ suite_builder() {
         packages=$builder/build
         tree_once "$builder" builder_make || fail_test "no tree of Debian $suite to build in"
 }
-# Where the mirror does not have the source of the suite's libcurl, processes are 2 MB larger.
-suite_libcurl() { install -D "$top/scripts/curl" "$builder/libcurl/scripts/curl" && in_tree "$builder" /libcurl/scripts/curl; }
-suite_packages() { suite_libcurl && PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/var/cache/ccache LC_ALL=C.UTF-8 ROOT=$builder unshare -n "$top/scripts/deb"; }
+suite_packages() { PATH=/usr/lib/ccache:$PATH CCACHE_DIR=/var/cache/ccache LC_ALL=C.UTF-8 ROOT=$builder unshare -n "$top/scripts/deb"; }
 suite_lintian() { # the suite's own
         local said
         said=$(in_tree "$builder" sh -c 'lintian --allow-root --fail-on error,warning /build/*.changes' 2>&1) || { echo "$said"; return 1; }
