@@ -231,7 +231,7 @@ static void make_room(struct cache *cache, int64_t now, size_t bytes)
                 grow_window(cache);
 }
 
-void cache_forget(struct cache *cache)
+void cache_drop_old(struct cache *cache)
 {
         pthread_rwlock_wrlock(&cache->lock);
         drop_old(cache, now_in_seconds(), CACHE_WINDOW_LEAST);

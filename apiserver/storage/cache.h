@@ -83,7 +83,7 @@ void cache_delete(struct cache *cache, const char *key, int64_t revision);
 void cache_load_unreadable(struct cache *cache, const char *key, const char *why);
 void cache_put_unreadable(struct cache *cache, const char *key, const char *why, int64_t revision);
 // Lets old events go where no new ones come that would push them out. Any thread, now and then.
-void cache_forget(struct cache *cache);
+void cache_drop_old(struct cache *cache);
 
 // --- reading ---
 struct stored *cache_get(struct cache *cache, const char *key); // new reference or NULL

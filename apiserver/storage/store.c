@@ -391,7 +391,7 @@ void store_tend(struct store *store)
         pthread_rwlock_rdlock(&store->routes);
         CX_MAP_FOREACH (&store->by_prefix, entry)
                 for (struct cache *cache = entry->value; cache; cache = cache->next)
-                        cache_forget(cache);
+                        cache_drop_old(cache);
         pthread_rwlock_unlock(&store->routes);
 }
 

@@ -230,7 +230,7 @@ static void test_forget(void **state CX_UNUSED)
         struct cache_watcher watcher = {.wake = wake, .context = &(int){0}};
         cache_load(cache, object("ns/a", "x", 1));
         cache_replace(cache, 1);
-        cache_forget(cache); // there is nothing yet
+        cache_drop_old(cache); // there is nothing yet
         for (int n = 0; n < EVENTS; n++)
                 cache_put(cache, object("ns/a", "x", 2 + n));
         static const struct {
@@ -239,7 +239,7 @@ static void test_forget(void **state CX_UNUSED)
         for (size_t i = 0, old = 0; i < CX_ARRAY_SIZE(cases); i++) {
                 for (; old < (size_t)cases[i].old; old++)
                         cache->window[old].came -= OLD;
-                cache_forget(cache);
+                cache_drop_old(cache);
                 assert_int_equal(cache_watch(cache, &watcher, cases[i].floor - 1, NULL, NULL), -ESTALE);
                 assert_int_equal(cache_watch(cache, &watcher, cases[i].floor, NULL, NULL), 0);
                 for (int n = cases[i].floor + 1; n <= LAST; n++)
