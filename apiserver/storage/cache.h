@@ -19,9 +19,9 @@
 
 #define CACHE_WINDOW 4096
 #define CACHE_WINDOW_LEAST 128
-#define CACHE_WINDOW_BYTES                                                                                             \
-        ((size_t)64 << 20) // of the events' objects: who writes large ones fast gets a shorter window
-#define EVENT_AGE 75       // seconds
+// Of the events' objects: who writes large ones fast gets a shorter window.
+#define CACHE_WINDOW_BYTES ((size_t)64 << 20)
+#define EVENT_AGE 75 // seconds
 
 enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
 

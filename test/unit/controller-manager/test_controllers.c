@@ -3,8 +3,10 @@
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <cmocka.h>
 // clang-format on
 
@@ -100,19 +102,22 @@ static void patch(struct world *w, const struct cx_ref *ref, const char *text)
                 fail_msg("%s", cx_error_text(&err));
 }
 
+#define BEAT_MS 100
+
 // Nodes that are well: PREFIX0 and on.
 struct beating {
         struct world *world;
         const char *prefix;
         int count;
-        bool over; // atomic
+        int over_fd; // readable when they stop
         pthread_t thread;
 };
 
 static void *beat(void *argument)
 {
         struct beating *nodes = argument;
-        for (int i = 0; !__atomic_load_n(&nodes->over, __ATOMIC_ACQUIRE); i++) {
+        struct pollfd over = {nodes->over_fd, POLLIN, 0};
+        for (int i = 0; poll(&over, 1, BEAT_MS) == 0; i++) {
                 char text[160];
                 snprintf(text, sizeof text,
                          "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\","
@@ -122,20 +127,23 @@ static void *beat(void *argument)
                         CX_CLEANUP(cx_freep) char *name = cx_sprintf("%s%d", nodes->prefix, n);
                         patch(nodes->world, CX_REF("", "v1", "nodes", NULL, name), text);
                 }
-                usleep(100000);
         }
         return NULL;
 }
 
-static void start_beating(struct beating *nodes)
+// `nodes` is static: the thread goes on when the test fails.
+static void start_beating(struct beating *nodes, struct world *w, const char *prefix, int count)
 {
+        *nodes = (struct beating){.world = w, .prefix = prefix, .count = count, .over_fd = eventfd(0, EFD_CLOEXEC)};
+        assert_true(nodes->over_fd >= 0);
         assert_int_equal(pthread_create(&nodes->thread, NULL, beat, nodes), 0);
 }
 
 static void stop_beating(struct beating *nodes)
 {
-        __atomic_store_n(&nodes->over, true, __ATOMIC_RELEASE);
+        assert_int_equal(eventfd_write(nodes->over_fd, 1), 0);
         pthread_join(nodes->thread, NULL);
+        close(nodes->over_fd);
 }
 
 // Plays the kubelet: every pod of the namespace runs and is ready. Returns how many pods run `image`.
@@ -398,8 +406,8 @@ static void test_node(void **state)
         patch(w, CX_REF("", "v1", "nodes", NULL, "m1"),
               "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\",\"lastHeartbeatTime\":\"x\"}]}}");
         create(w, CX_REF("", "v1", "nodes"), "{\"metadata\":{\"name\":\"well0\"},\"spec\":{}}");
-        struct beating well = {.world = w, .prefix = "well", .count = 1};
-        start_beating(&well);
+        static struct beating well;
+        start_beating(&well, w, "well", 1);
         create(w, CX_REF("", "v1", "pods", "b"),
                "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"m1\"},\"status\":{\"phase\":\"Running\"}}");
         create(w, CX_REF("", "v1", "pods", "b"),
@@ -597,9 +605,8 @@ static void test_daemon_set(void **state)
                 CX_CLEANUP(cx_freep) char *node = cx_sprintf("{\"metadata\":{\"name\":\"dn%d\"}}", i);
                 create(w, CX_REF("", "v1", "nodes"), node);
         }
-        struct beating well = {
-                .world = w, .prefix = "dn", .count = 30}; // or those that are slow to be served are given up
-        start_beating(&well);
+        static struct beating well;
+        start_beating(&well, w, "dn", 30); // or those that are slow to be served are given up
         create(w, CX_REF("apps", "v1", "daemonsets", "d"),
                "{\"metadata\":{\"name\":\"log\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"x\"}},"
                "\"updateStrategy\":{"
