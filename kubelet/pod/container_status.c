@@ -141,11 +141,9 @@ json_t *container_status(const struct status_subject *subject, const json_t *con
                 run.now ? states_of_run(pod, object, container, &run, slot) : states_without_run(pod, object, slot);
         json_t *state = states.now, *last = states.last;
         bool running = run.now && run.state.status == CONTAINER_RUNNING;
-        bool started = run_started(pod, slot, container, &run);
+        bool started = run_started(pod, object, container, &run);
         bool sidecar = cx_container_is_sidecar(container);
-        bool ready = started;
-        if (ready && run.now && json_object_get(container, "readinessProbe"))
-                ready = probes_result(pod->pods->probes, run.now->id, PROBE_READINESS) == PROBE_SUCCESS;
+        bool ready = run_ready(pod, object, container, &run);
         if (init && !sidecar)
                 ready = run.now && run.state.status == CONTAINER_EXITED && run.state.exit_code == 0;
         json_t *terminal = json_object_get(state, "terminated");

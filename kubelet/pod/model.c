@@ -203,15 +203,40 @@ struct pod_run run_of(const struct pod *pod, const struct containers *list, cons
         return run;
 }
 
-bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct pod_run *run)
+// What the object's status says of this very run: `field` is "started" or "ready".
+static bool was_said(const json_t *object, const struct container *run, const char *field)
+{
+        const json_t *status = cx_pod_container_status(object, run->name);
+        CX_CLEANUP(cx_freep) char *id = cx_sprintf("coxswain://%s", run->id);
+        return cx_streq(cx_json_string(status, "containerID"), id) && json_is_true(json_object_get(status, field));
+}
+
+bool run_started(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run)
 {
         enum hook_phase hook;
         if (!run->now || run->state.status != CONTAINER_RUNNING)
                 return false;
-        if (slot_hook(pod, slot, run->now->id, &hook) && hook == HOOK_RUNNING)
+        if (slot_hook(pod, pod_slot(pod, run->now->name), run->now->id, &hook) && hook == HOOK_RUNNING)
                 return false;
-        return !json_object_get(container, "startupProbe") ||
-               probes_result(pod->pods->probes, run->now->id, PROBE_STARTUP) == PROBE_SUCCESS;
+        if (!json_object_get(container, "startupProbe"))
+                return true;
+        enum probe_result result = probes_result(pod->pods->probes, run->now->id, PROBE_STARTUP);
+        return result == PROBE_UNKNOWN ? was_said(object, run->now, "started") : result == PROBE_SUCCESS;
+}
+
+bool run_ready(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run)
+{
+        if (!run_started(pod, object, container, run))
+                return false;
+        if (!json_object_get(container, "readinessProbe"))
+                return true;
+        enum probe_result result = probes_result(pod->pods->probes, run->now->id, PROBE_READINESS);
+        if (result != PROBE_UNKNOWN)
+                return result == PROBE_SUCCESS;
+        // One that is being ended alone is not probed any more. A node that was away for long: the pod is not ready, whatever its
+        // containers are said to be.
+        bool ending = pod_slot(pod, run->now->name)->kill.phase != KILL_NONE && !pod->terminating;
+        return !ending && cx_pod_is_ready(object) && was_said(object, run->now, "ready");
 }
 
 bool should_restart(const json_t *object, const json_t *container, const struct container_state *state)

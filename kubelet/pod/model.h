@@ -130,6 +130,9 @@ struct pod_run {
 };
 struct pod_run run_of(const struct pod *pod, const struct containers *list, const char *name);
 // Whether it runs, its postStart hook has ended and its startup probe has succeeded.
-bool run_started(struct pod *pod, const struct slot *slot, const json_t *container, const struct pod_run *run);
+bool run_started(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run);
+// Whether it is started, and its readiness probe has succeeded last. What the kubelet said before it was started anew holds until a
+// probe has decided (KEP-4781).
+bool run_ready(struct pod *pod, const json_t *object, const json_t *container, const struct pod_run *run);
 // Whether a run that has ended is to be started again under the pod's policy.
 bool should_restart(const json_t *object, const json_t *container, const struct container_state *state);

@@ -150,7 +150,13 @@ static void watch_running(struct pod *pod, const json_t *object, const json_t *c
         else if (hook == HOOK_FAILED)
                 why = cx_strdup("FailedPostStartHook");
         else if (hook != HOOK_RUNNING) {
-                probes_sync(pod->pods->probes, object, container, run->now, run->state.started, ip);
+                probes_sync(pod->pods->probes,
+                            &(struct probe_subject){.pod = object,
+                                                    .container = container,
+                                                    .running = run->now,
+                                                    .since = run->state.started,
+                                                    .started = run_started(pod, object, container, run),
+                                                    .ip = ip});
                 if (probes_result(pod->pods->probes, run->now->id, PROBE_STARTUP) == PROBE_FAILURE) {
                         probe = "startupProbe";
                         why = cx_sprintf("Container %s failed startup probe, will be restarted", name);
@@ -196,11 +202,11 @@ static bool sync_init(struct pod *pod, const json_t *object, struct sandbox *san
                 sync_container(pod, object, container, sandbox, &run, ip);
                 if (!sidecar)
                         return false;
-                if (!mains_began && !run_started(pod, pod_slot(pod, name), container, &run)) {
+                if (!mains_began && !run_started(pod, object, container, &run)) {
                         CONTAINERS fresh = {0}; // it may have been started just now
                         runtime_containers(pod->pods->kubelet->runtime, pod->uid, &fresh);
                         struct pod_run now = run_of(pod, &fresh, name);
-                        if (!run_started(pod, pod_slot(pod, name), container, &now))
+                        if (!run_started(pod, object, container, &now))
                                 return false;
                 }
         }

@@ -264,33 +264,37 @@ void probes_free(struct probes *probes)
         free(probes);
 }
 
-void probes_sync(struct probes *probes, const json_t *pod, const json_t *container, struct container *running,
-                 int64_t started, const char *ip)
+void probes_sync(struct probes *probes, const struct probe_subject *subject)
 {
+        struct container *running = subject->running;
         pthread_mutex_lock(&probes->lock);
         remove_matching(probes, running->pod_uid, running->name, running->id);
         for (int kind = 0; kind < PROBE_KINDS; kind++) {
-                json_t *spec = json_object_get(container, names[kind]);
+                json_t *spec = json_object_get(subject->container, names[kind]);
                 if (!json_is_object(spec) || has(probes, running->id, (enum probe_kind)kind))
                         continue;
                 struct prober *p = cx_alloc(sizeof *p);
                 p->refs = 1;
                 p->probes = probes;
                 p->kind = (enum probe_kind)kind;
-                p->pod = json_incref((json_t *)pod);
-                p->container = json_incref((json_t *)container);
+                p->pod = json_incref((json_t *)subject->pod);
+                p->container = json_incref((json_t *)subject->container);
                 p->spec = spec;
                 p->running = container_ref(running);
-                p->ip = cx_strdup(ip);
+                p->ip = cx_strdup(subject->ip);
                 p->period = cx_json_int(spec, "periodSeconds", 0) * CX_NS_PER_S;
                 p->timeout = cx_json_int(spec, "timeoutSeconds", 0) * CX_NS_PER_S;
                 p->success_threshold = (int)cx_json_int(spec, "successThreshold", 0);
                 p->failure_threshold = (int)cx_json_int(spec, "failureThreshold", 0);
                 p->first = true;
                 p->early = kind == PROBE_READINESS ? 25 * CX_NS_PER_MS : 0;
-                int64_t age = (cx_time_now() - started) * 1000;
+                int64_t age = (cx_time_now() - subject->since) * 1000;
                 int64_t wait = cx_json_int(spec, "initialDelaySeconds", 0) * CX_NS_PER_S - age;
                 p->due = cx_time_monotonic() + (wait > 0 ? wait : 0);
+                if (kind == PROBE_STARTUP && subject->started) {
+                        p->result = PROBE_SUCCESS;
+                        p->due = INT64_MAX;
+                }
                 p->next = probes->list;
                 probes->list = p;
                 pthread_cond_signal(&probes->wake);

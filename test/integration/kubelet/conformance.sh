@@ -277,10 +277,45 @@ until_true 60 is leaving "$container['ready']" False && until_true 60 is leaving
 ok "and not when they are not any more" $?
 k delete pod leaving --grace-period=0 --force >/dev/null 2>&1
 
-# What was said of pods that are over outlives the kubelet's memory of them.
+# What was said of pods that are over outlives the kubelet's memory of them; and of those that run, until their probes have decided:
+# the startup probe of this one would fail now, and the other takes as long as it is told to.
+k create -f - >/dev/null <<-END
+	apiVersion: v1
+	kind: Pod
+	metadata: {name: steady}
+	spec:
+	  nodeName: n1
+	  terminationGracePeriodSeconds: 1
+	  containers:
+	  - name: c
+	    image: "$box"
+	    command: [sh, -c, "touch /ready; while :; do sleep 1; done"]
+	    startupProbe: {exec: {command: [test, "!", -f, /slow]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 20}
+	    readinessProbe: {exec: {command: [sh, -c, "if [ -f /slow ]; then touch /asked; sleep 1000; fi; test -f /ready"]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 1000}
+END
+until_true 60 is steady "$(condition Ready)[0]" True
 before=$(field big 'p["status"]')
 stop "$kubelet_pid"
+inside=/proc/$(cat "$work/kubelet/state/containers/$(field steady "$container['containerID']" | cut -d/ -f3)/pidfile")/root
+touch "$inside/slow"
+k get pod steady --watch -o 'jsonpath={.status.containerStatuses[0].started} {.status.containerStatuses[0].ready} {.status.conditions[?(@.type=="Ready")].status}{"\n"}' \
+        >"$work/steady" 2>&1 &
+watcher=$!
+began $watcher
+until_true 60 test -s "$work/steady"
 start_kubelet
+until_true 60 test -f "$inside/asked"
+node_says() { # of the pod that is steady: ready or not
+        [ "$(node_curl "https://$node_ip:10250/pods" | python3 -c 'import json, sys
+print(*[c["ready"] for p in json.load(sys.stdin)["items"] if p["metadata"]["name"] == "steady" for c in p["status"]["containerStatuses"]])')" = "$1" ]
+}
+until_true 60 node_says True && is steady "$container['restartCount']" 0 && [ "$(sort -u "$work/steady")" = "true true True" ]
+ok "after a restart of the kubelet a pod that is ready stays so until its probes decide" $?
+rm "$inside/slow" "$inside/ready"
+k exec steady -- killall sleep
+until_true 60 is steady "$container['ready']" False && is steady "$container['started']" True
+ok "and they do decide" $?
+stop $watcher
 k run later --image "$box" --overrides '{"spec":{"nodeName":"n1","terminationGracePeriodSeconds":1}}' -- sleep 1000 >/dev/null
 until_true 60 phase_is later Running
 is big 'p["status"]' "$before" && is failed 'p["status"]["phase"]' Failed
