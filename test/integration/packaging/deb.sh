@@ -6,6 +6,8 @@ top=$(cd "$(dirname "$0")/../../.." && pwd)
 . "$top/test/lib/tap.sh"
 deb=$top/build/deb
 [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 0; }
+exec 8>"$top/build/deb.lock" # the packages are this script's until it ends
+flock 8
 
 t_build() {
         unshare -n "$top/scripts/deb" || return 1
