@@ -40,6 +40,8 @@ int container_remove_files(struct runtime *runtime, const char *id, const char *
 void sandbox_remove_files(struct runtime *runtime, const char *id);
 // Whether the process that the record names is there.
 bool container_has_process(const struct container_state *state);
+// Makes the container, with its init waiting for the start, and leaves conmon with it. -ENOEXEC: runc refuses.
+int conmon_run(struct runtime *runtime, struct container *container, struct cx_error *err) CX_CHECK;
 // Whether conmon is there to write how the container ends.
 bool container_monitored(const struct container *container);
 // Takes the exit file's word; true when the state changed.

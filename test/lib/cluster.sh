@@ -2,7 +2,8 @@
 # For end-to-end tests, sourced by bash: a profile of minikube in a home of its own, clients for it, and load on it. Sources
 # tap.sh and control-plane.sh.
 #
-#   cluster_begin PROFILE [KUBECTL]   prepares $work (the home) and $profile; all of it goes when the script ends
+#   cluster_begin PROFILE [KUBECTL]   prepares $work (the home) and $profile; all of it goes when the script ends, or with the next
+#                                     one when it was killed
 #   mk WORDS..., k WORDS...           minikube and kubectl for the profile
 #   pid_of SERVICE                    the process of a service that the profile supervises
 #   nodes_ready COUNT                 there are so many nodes, and all are Ready
@@ -17,11 +18,24 @@ bin=$top/build/release/bin
 cluster_begin() {
         profile=$1
         KUBECTL=${2:-$bin/kubectl}
+        cluster_clear
         work=$(mktemp -d "/tmp/coxswain-$profile.XXXXXX")
+        echo "$$ $(start_time $$)" >"$work/owner"
         export MINIKUBE_HOME=$work HOME=$work KUBECONFIG=$work/kubeconfig
         trap cluster_end EXIT
         trap 'exit 1' INT TERM
         TAP_ON_FAILURE=cluster_show
+}
+cluster_clear() { # what scripts that are no more have left of this profile
+        local folder pid start
+        for folder in "/tmp/coxswain-$profile".*; do
+                [ -f "$folder/owner" ] && read -r pid start <"$folder/owner" && [ "$(start_time "$pid")" != "$start" ] || continue
+                MINIKUBE_HOME=$folder HOME=$folder mk delete >/dev/null 2>&1
+                for pid in $(cat "$folder"/*.pid 2>/dev/null); do
+                        ! grep -qsF "$folder/" "/proc/$pid/cmdline" || kill "$pid"
+                done
+                rm -rf "$folder"
+        done
 }
 cluster_end() {
         touch "$work/load.stop"

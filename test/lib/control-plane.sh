@@ -9,6 +9,7 @@
 #   component_start FOLDER NAME [FLAG...]   another component, under its own name
 #   control_plane_stop FOLDER          ends what was started, by pid, and what FOLDER/pids lists
 #   k WORDS...                         kubectl ($KUBECTL) as admin of the control plane in $CP
+#   start_time PID                     of a process, which tells it from a later one with that pid; fails when there is none
 #   free_port                          a port P of 127.0.0.1 with P+1 and P+2 free too
 #   kubeconfig_for FOLDER NAME USER GROUP...   client certificate and kubeconfig FOLDER/NAME.kubeconfig
 #
@@ -198,6 +199,13 @@ control_plane_stop() { # FOLDER
                 _end "$pid" 10
                 rm -f "$1/$name.pid"
         done
+}
+start_time() {
+        local stat
+        stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+        # shellcheck disable=SC2086 # fields
+        set -- ${stat##*) }
+        echo "${20}"
 }
 # Ended: also when its parent has not asked for its status yet.
 _gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }

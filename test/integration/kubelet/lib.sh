@@ -46,14 +46,6 @@ stop() { # stop PID
         wait "$1" 2>/dev/null
 }
 
-start_time() { # start_time PID: distinguishes it from a later process with that pid
-        local stat
-        stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-        # shellcheck disable=SC2086 # fields
-        set -- ${stat##*) }
-        echo "${20}"
-}
-
 # began PID: it belongs to this test and is ended with it, or by a later one.
 began() { echo "$1 $(start_time "$1")" >>"$work/pids"; }
 
