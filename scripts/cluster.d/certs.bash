@@ -41,16 +41,18 @@ times_of() { # FILE: "BEGIN END" in seconds; of a token, too
         printf '%s %s' "$begin" "$end"
 }
 # A token dies with its Node. It is time for another when the kubelet has made a new Node, or the token, of a version before, is bound
-# to none. Who cannot ask which Node there is keeps what there is.
+# to none. Who cannot ask which Node there is (no `node_uid`) keeps what there is.
 is_of_node() { # TOKEN FILE
-        node_uid=${node_uid:-$(kubectl --kubeconfig "$etc/kubelet.conf" get node "$node" -o 'jsonpath={.metadata.uid}' 2>/dev/null || :)}
         [ -z "$node_uid" ] || [[ $(claims_of "$1") == *'"node":{'*"\"uid\":\"$node_uid\""* ]]
 }
-is_due() { # FILE
+due_at() { # FILE: when two thirds of its life are over, in seconds; a token of a Node that is gone, at once
         local begin end
-        [[ $1 != $etc/tokens/* ]] || is_of_node "$1" || return 0
-        read -r begin end <<<"$(times_of "$1")"
-        [ $((3 * (end - $(date +%s)))) -lt $((end - begin)) ]
+        if [[ $1 == $etc/tokens/* ]] && ! is_of_node "$1"; then
+                printf 0
+        else
+                read -r begin end <<<"$(times_of "$1")"
+                printf %s $((end - (end - begin) / 3))
+        fi
 }
 
 # What this machine has, a line each: NAME FILE AUTHORITY
@@ -113,8 +115,37 @@ renew() { # NAME
         esac
         say renew "$wanted renewed"
 }
+# To look at each certificate takes hundreds of processes, so what was seen is kept until the first of them is due.
+seen=/run/coxswain.seen
+looks_like() { # what `known` lists, of the Node `node_uid`
+        local file files=()
+        while read -r _ file _; do files+=("$file"); done <<<"$known"
+        printf '%s\n' "$node_uid"
+        stat -L -c '%n %i %.Y %s' -- "${files[@]}"
+}
+nothing_is_due() {
+        local first
+        [ -s $seen ] && { read -r first && [ "$EPOCHSECONDS" -lt "$first" ] && [ "$(cat)" = "$(looks_like)" ]; } <$seen
+}
+renew_what_is_due() {
+        local name file at now=$EPOCHSECONDS first=
+        node_uid=$(kubectl --kubeconfig "$etc/kubelet.conf" get node "$node" -o 'jsonpath={.metadata.uid}' 2>/dev/null) || node_uid=
+        ! nothing_is_due || return 0
+        rm -f $seen
+        while read -r name file _; do
+                [[ $name != kubelet-* ]] || continue # the kubelet sees to it
+                at=$(due_at "$file")
+                if [ "$at" -le "$now" ]; then
+                        ! is_wanted "$name" || renew "$name" </dev/null
+                        at=0
+                fi
+                [ -n "$first" ] && [ "$first" -le "$at" ] || first=$at
+        done <<<"$known"
+        [ "${first:-0}" -eq 0 ] || { echo "$first" && looks_like; } >$seen
+}
+is_wanted() { [[ " ${words[*]:1} " == *" all "* || " ${words[*]:1} " == *" $1 "* ]]; } # NAME
 command_certs() {
-        local due='' quiet=1 own node node_uid='' server name file wanted known
+        local due='' quiet=1 own node node_uid='' server name wanted known
         HELP=$CERTS_HELP
         take_flags "due!=due" "$@"
         need_root
@@ -139,10 +170,12 @@ command_certs() {
                         [ "$wanted" = all ] || grep -q "^$wanted " <<<"$known" ||
                                 fail "this machine has no certificate \"$wanted\". See: coxswain certs list"
                 done
-                while read -r name file _; do
-                        [[ " ${words[*]:1} " == *" all "* || " ${words[*]:1} " == *" $name "* ]] || continue
-                        [ -z "$due" ] || is_due "$file" || continue
-                        renew "$name" </dev/null
+                if [ -n "$due" ]; then
+                        renew_what_is_due
+                        return
+                fi
+                while read -r name _; do
+                        ! is_wanted "$name" || renew "$name" </dev/null
                 done <<<"$known"
                 ;;
         *) fail "certs list, certs renew or certs upload" ;;

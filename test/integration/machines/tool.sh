@@ -67,13 +67,26 @@ t_forget() { # a machine that does not become a master
 ok "authorities do not stay on a machine that could not become a master" t_forget
 t_tokens() { # of a Node that was deleted, of the one there is, of a version before, and when nobody says which there is
         local text='claims() { printf "h.%s.s" "$(printf "{\"exp\":%d,\"iat\":%d,\"kubernetes.io\":{%s\"serviceaccount\":{\"name\":\"a\",\"uid\":\"u3\"}}}" $(($(date +%s) + 86400)) "$(date +%s)" "${1:+\"node\":{\"name\":\"n\",\"uid\":\"$1\"},}" | base64 -w0 | tr "/+" "_-" | tr -d =)"; }
-                . "$parts/certs.bash"; mkdir -p "$etc/tokens"; node_uid='
-        part "$text"'; kubectl() { printf u2; }; claims u1 >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
-                part "$text"'; kubectl() { printf u2; }; claims u2 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"' &&
-                part "$text"'; kubectl() { printf u3; }; claims "" >"$etc/tokens/a"; is_due "$etc/tokens/a"' &&
-                part "$text"'; kubectl() { return 1; }; claims u1 >"$etc/tokens/a"; ! is_due "$etc/tokens/a"'
+                . "$parts/certs.bash"; mkdir -p "$etc/tokens"; is_due() { [ "$(due_at "$etc/tokens/a")" -le "$(date +%s)" ]; }; '
+        part "$text"'node_uid=u2; claims u1 >"$etc/tokens/a"; is_due' && part "$text"'node_uid=u2; claims u2 >"$etc/tokens/a"; ! is_due' &&
+                part "$text"'node_uid=u3; claims "" >"$etc/tokens/a"; is_due' && part "$text"'node_uid=; claims u1 >"$etc/tokens/a"; ! is_due'
 }
 ok "a token of another Node than there is gets renewed" t_tokens
+t_seen() { # what was looked at is looked at again when it, its Node or the time is another
+        part 'work=$2; . "$parts/certs.bash"; seen=$work/seen; node=n uid=u1 words=(renew all) born=$EPOCHSECONDS; : >"$work/renewed"
+                known=$(printf "%s\n" "a $work/a ca" "kubelet-client $work/b ca"); echo 1 >"$work/a"; echo 1 >"$work/b"
+                kubectl() { printf "%s" "$uid"; }
+                times_of() { echo "$1" >>"$work/looked"; printf "%s %s" "$born" $((born + 3000)); }
+                renew() { echo "$1" >>"$work/renewed"; echo "$1" >"$work/a"; }
+                looks() { : >"$work/looked"; renew_what_is_due; [ "$(wc -l <"$work/looked")" = "$1" ]; }
+                looks 1; looks 0; looks 0
+                uid=u2; looks 1; looks 0
+                echo 22 >"$work/b"; looks 1; looks 0
+                [ ! -s "$work/renewed" ]
+                sed -i "1s/.*/$EPOCHSECONDS/" "$seen"; born=$((born - 2000)); looks 1; [ "$(cat "$work/renewed")" = a ] && [ ! -e "$seen" ]
+                born=$EPOCHSECONDS; looks 1; looks 0'
+}
+ok "certificates are looked at when one may be due" t_seen
 t_addon_nodes() { # of a worker that gave itself the label no addon's users hear
         part '. "$parts/addons.bash"; k() { [[ "$*" != *"-l addons.coxswain.io/dashboard,node-role.kubernetes.io/control-plane "* ]] || printf "192.0.2.1\n"; }
                 equal() { [ "$1" = "$2" ]; }; equal "$(addon_nodes dashboard)" 192.0.2.1 && equal "$(addon_addresses dashboard)" 192.0.2.1'
