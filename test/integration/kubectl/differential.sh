@@ -19,7 +19,7 @@ upstream=$("$here/../../lib/upstream-clients") || exit 1
 trap 'control_plane_stop "$work/cp" 2>/dev/null; rm -rf "$work"' EXIT
 
 normal() { # FILE: without what differs from run to run
-        sed -E -e 's/\b(ns|node|made|pod|user|cr)-[ab]\b/\1-x/g' -e "s#$work/[ab]/?#WORK/#g" -e 's/#013//g' \
+        sed -E -e 's/^([WIE][0-9]{4} [0-9:.]+ +)[0-9]+ /\1PID /' -e 's/\b(ns|node|made|pod|user|cr)-[ab]\b/\1-x/g' -e "s#$work/[ab]/?#WORK/#g" -e 's/#013//g' \
                 -e 's/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]+)/TIME/g' \
                 -e 's/(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} [+-][0-9]{4}/TIME/g' \
                 -e 's/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/UID/g' \
@@ -29,7 +29,7 @@ normal() { # FILE: without what differs from run to run
                 -e 's/-[bcdfghjklmnpqrstvwxz2456789]{5,10}(-[bcdfghjklmnpqrstvwxz2456789]{5})?\b/-HASH/g' \
                 -e '/^Did you mean ("[a-z]+"|--[a-z-]+)\?$/d' -e '/^[WIE][0-9]{4}.*"Unhandled Error"/d; /^[WIE][0-9]{4}.*reflector=/d; s/(yaml: line [0-9]+), column [0-9]+/\1/; s/side=[ab]/side=x/g' \
                 -e 's/\.[0-9a-f]{16}\b/.EVENT/g' -e 's/(Resource Version: +|was )[0-9]+/\1N/; s/(-edit-)[0-9a-zA-Z]+/\1N/; s/ on [0-9.]+:53:/:/' \
-                -e 's/^[WIE][0-9]{4} [0-9:.]+ +[0-9]+ [a-z_]+\.(go|c):[0-9]+\]/KLOG/' "$1" | sed -E 's/ +$//'
+                -e 's/^[WIE][0-9]{4} [0-9:.]+ +PID [a-z_]+\.(go|c):[0-9]+\]/KLOG/' "$1" | sed -E 's/ +$//'
         # An end of line that is missing is a difference.
         [ ! -s "$1" ] || [ -z "$(tail -c1 "$1")" ] || echo '(no end of line)'
 }
