@@ -70,7 +70,7 @@ t_without() { # it says so, and keeps its size
         mk addons disable metrics-server && says 'Metrics API not available' k top nodes && until_true 60 inactive && is_one
 }
 
-ok "minikube start --nodes 2" mk start --nodes 2 --extra-config controller-manager.horizontal-pod-autoscaler-sync-period=5s \
+must "minikube start --nodes 2" mk start --nodes 2 --extra-config controller-manager.horizontal-pod-autoscaler-sync-period=5s \
         --extra-config controller-manager.horizontal-pod-autoscaler-cpu-initialization-period=5s \
         --extra-config metrics-server.metric-resolution=10s --extra-config controller-manager.bind-address=0.0.0.0 --extra-config scheduler.bind-address=0.0.0.0 \
         --extra-config kube-proxy.metrics-bind-address=0.0.0.0:10249 --extra-config storage-provisioner.secure-port=9808 \

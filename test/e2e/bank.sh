@@ -184,10 +184,10 @@ t_nothing_left() {
 t_busybox() { tar -C "$work/images/busybox-1.35" -cf "$work/busybox.tar" . && mk image load "$work/busybox.tar"; }
 
 exec 3>&1
-ok "tutorial: a cluster" t_block 1
+must "tutorial: a cluster" t_block 1
 ok "tutorial: images" t_block 2
-ok "tutorial: the bank" t_block 3
-ok "tutorial: the books" t_block 4
+must "tutorial: the bank" t_block 3
+must "tutorial: the books" t_block 4
 bank=http://$(address)
 ok "tutorial: the pod goes, the books stay" t_block 5
 survives "the pod is deleted" t_pod

@@ -121,7 +121,7 @@ t_ttl() {
 }
 
 mkdir -p "$work/shared"
-ok "minikube start --nodes 2" mk start --nodes 2
+must "minikube start --nodes 2" mk start --nodes 2
 ok "both nodes are Ready" until_true 60 nodes_ready 2
 ok "the image is there" load_image
 manager_dies &

@@ -114,7 +114,7 @@ t_nothing() {
         until_true 60 cleared && equals "$(grep -cF "$csi_driver" /proc/self/mountinfo)" 0
 }
 
-ok "minikube start" mk start
+must "minikube start" mk start
 ok "a driver registers with the kubelet" t_driver
 ok "the test image" t_image
 ok "a claim waits for its pod, is provisioned, attached and mounted" t_first

@@ -117,7 +117,7 @@ t_blocked() { # more than one may not go: the rest is tried again until the time
 blocked() { equals "$(budget)" "4 4 4 0"; }
 t_uncordon() { k uncordon "$1" && ! k get node "$1" -o 'jsonpath={.spec.taints}' | grep unschedulable; }
 
-ok "minikube start --nodes 2" mk start --nodes 2
+must "minikube start --nodes 2" mk start --nodes 2
 ok "both nodes are Ready" until_true 60 nodes_ready 2
 ok "the image is there" load_image
 read -r first second <<<"$(nodes)"

@@ -271,8 +271,8 @@ t_delete() {
         return $left
 }
 
-ok "a registry serves the test images" start_registry
-ok "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/registries.yaml" \
+must "a registry serves the test images" start_registry
+must "minikube start --nodes 2" mk start --nodes 2 --registry-config "$work/registries.yaml" \
         --extra-config controller-manager.node-monitor-grace-period=24s
 ok "kubectl is configured and both nodes are Ready" nodes_ready 2
 t_minikube() {

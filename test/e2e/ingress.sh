@@ -57,7 +57,7 @@ t_again() { # what is on comes back with the cluster, and nothing of it stays
                 mk start && curl -s --max-time 5 "http://$(mk ip)/" | grep -q 404 && kill -9 "$(pid_of ingress-controller-ingress)" && mk delete && ! proxies
 }
 ok "the page has the blocks that are run here" has_blocks
-ok "a cluster with an ingress controller" shows 1 '^haproxy +coxswain.io/ingress'
+must "a cluster with an ingress controller" shows 1 '^haproxy +coxswain.io/ingress'
 ok "an application" t_block 2
 ok "by host" shows 3 '^Hello from hello-.*, version v1$'
 ok "other hosts" shows 4 '^404$'

@@ -206,7 +206,7 @@ t_node_goes() { # lost, and then taken out of the cluster; it comes back with it
         until_true 90 nodes_ready 3 && until_true 60 agents_run 3 && [ $r -eq 0 ]
 }
 
-ok "minikube start --nodes 2" mk start --nodes 2 --extra-config controller-manager.node-monitor-grace-period=24s
+must "minikube start --nodes 2" mk start --nodes 2 --extra-config controller-manager.node-monitor-grace-period=24s
 ok "the test images" load_images
 ok "a stateful set of three starts in order" t_ordered
 ok "each member's name resolves" all_resolve

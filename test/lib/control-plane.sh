@@ -205,7 +205,7 @@ start_time() {
         stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
         # shellcheck disable=SC2086 # fields
         set -- ${stat##*) }
-        echo "${20}"
+        [ "$1" != Z ] && echo "${20}"
 }
 # Ended: also when its parent has not asked for its status yet.
 _gone() { ! grep -qs '^State:.[^Z]' "/proc/$1/status"; }

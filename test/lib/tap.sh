@@ -15,6 +15,11 @@ ok() { # NAME COMMAND...: runs the command; its output is shown only when it fai
                 [ -z "${TAP_ON_FAILURE:-}" ] || "$TAP_ON_FAILURE" 2>&1 | tail -n 60 | sed 's/^/#   /'
         fi
 }
+must() { # NAME COMMAND...: as ok, of what all the rest needs: without it the script ends
+        local failed=$tap_failed
+        ok "$@"
+        [ "$tap_failed" -eq "$failed" ] || { echo "Bail out! $1"; exit 1; }
+}
 tap_end() {
         echo "1..$tap_count"
         [ "$tap_failed" -eq 0 ]
