@@ -72,7 +72,7 @@ t_database() {
 t_kubelet() { # nobody who asks the bank notices
         local was pid service
         was=$(uid) && service=kubelet-$(node) && pid=$(pid_of "$service") || return 1
-        renewed_kubelet() { [ "$(pid_of "$service")" != "$pid" ]; }
+        renewed_kubelet() { local now; now=$(pid_of "$service") && [ -n "$now" ] && [ "$now" != "$pid" ]; }
         url=$bank load_start
         kill -9 "$pid"
         until_true 60 renewed_kubelet

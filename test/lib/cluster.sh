@@ -29,7 +29,7 @@ cluster_begin() {
 cluster_clear() { # what scripts that are no more have left of this profile
         local folder pid start
         for folder in "/tmp/coxswain-$profile".*; do
-                [ -f "$folder/owner" ] && read -r pid start <"$folder/owner" && [ "$(start_time "$pid")" != "$start" ] || continue
+                [ -O "$folder" ] && [ -f "$folder/owner" ] && read -r pid start <"$folder/owner" && [ "$(start_time "$pid")" != "$start" ] || continue
                 MINIKUBE_HOME=$folder HOME=$folder mk delete >/dev/null 2>&1
                 for pid in $(cat "$folder"/*.pid 2>/dev/null); do
                         ! grep -qsF "$folder/" "/proc/$pid/cmdline" || kill "$pid"

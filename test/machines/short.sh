@@ -5,11 +5,11 @@
 # stand there. Prints TAP and figures.
 . "$(dirname "$0")/lib.bash"
 TAP_LINES=60
-exec 8>"$top/build/deb.lock" # the packages are this script's until it ends
-flock 8
-"$top/scripts/deb" >/dev/null || { echo "not ok - packages"; exit 1; }
 machines_begin short
 trap 'cp "$work"/figures "$top/build/machines/short.figures" 2>/dev/null; machines_end' EXIT
+# Copies, as others may build packages meanwhile.
+{ flock 8 && "$top/scripts/deb" >/dev/null && cp -r "$packages" "$work/packages"; } 8>"$top/build/deb.lock" || { echo "not ok - packages"; exit 1; }
+packages=$work/packages
 : >"$work/figures"
 upstream=$("$top/test/lib/upstream-clients") || { echo "not ok - upstream's kubectl"; exit 1; }
 k() { "$upstream/kubectl" --kubeconfig "$work/admin.conf" "$@"; }

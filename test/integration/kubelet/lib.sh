@@ -85,7 +85,7 @@ no_group() {
 clean_up_earlier() {
         local folder pid start
         for folder in /tmp/coxswain-kubelet-test.*; do
-                [ -f "$folder/owner" ] && [ ! -e "$folder/kept" ] || continue
+                [ -O "$folder" ] && [ -f "$folder/owner" ] && [ ! -e "$folder/kept" ] || continue
                 read -r pid start <"$folder/owner"
                 [ "$(start_time "$pid")" = "$start" ] && continue
                 echo "# removing what an earlier test left: $folder"

@@ -6,7 +6,7 @@ top=$(cd "$(dirname "$0")/../../.." && pwd)
 . "$top/test/lib/tap.sh"
 deb=$top/build/deb
 [ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root"; exit 0; }
-exec 8>"$top/build/deb.lock" # the packages are this script's until it ends
+exec 8>"$top/build/deb.lock" # until this script ends nobody else builds packages
 flock 8
 
 t_build() {
